@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: MIT
+#include "base/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/fs.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+
+static int open2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.mode = flags & (O_CREAT | O_TMPFILE) ? mode : 0,
+		.resolve = resolve,
+	};
+	long fd;
+
+	do
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+	while (fd < 0 && (errno == EINTR || errno == EAGAIN));
+	return (int)fd;
+}
+
+int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return open2(dirfd, path, flags, mode,
+		     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+}
+
+int path_open_in_root(int dirfd, const char *path, int flags, mode_t mode)
+{
+	return open2(dirfd, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+}
+
+bool path_is_clean(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (!len || len >= PATH_MAX || path[0] == '/' || path[len - 1] == '/')
+		return false;
+	for (const char *p = path; *p;) {
+		size_t n = strcspn(p, "/");
+
+		if (n == 0 || n > NAME_MAX || (n == 1 && p[0] == '.') ||
+		    (n == 2 && p[0] == '.' && p[1] == '.'))
+			return false;
+		p += n;
+		if (*p == '/')
+			p++;
+	}
+	return true;
+}
+
+int path_mkdirs(const char *path, mode_t mode, struct err *e)
+{
+	own_free char *work = xstrdup(path);
+
+	for (char *p = work + 1; *p; p++) {
+		if (*p != '/')
+			continue;
+		*p = '\0';
+		if (mkdir(work, mode) < 0 && errno != EEXIST)
+			return err_sys(e, "cannot create directory %s", work);
+		*p = '/';
+	}
+	if (mkdir(work, mode) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot create directory %s", work);
+	return 0;
+}
+
+/* mountinfo's way to write a path: blanks and backslashes as octal escapes. */
+static char *mountinfo_escape(const char *path)
+{
+	char *out = xmalloc(strlen(path) * 4 + 1), *o = out;
+
+	for (; *path; path++) {
+		if (strchr(" \t\n\\", *path))
+			o += sprintf(o, "\\%03o", (unsigned char)*path);
+		else
+			*o++ = *path;
+	}
+	*o = '\0';
+	return out;
+}
+
+/* Is a mount point at or below `path` (absolute, no trailing slash)? */
+static int mounts_inside(const char *path, bool *found, struct err *e)
+{
+	own_free char *info = NULL;
+	own_free char *abs = mountinfo_escape(path);
+	size_t len = strlen(abs);
+	char *save = NULL;
+
+	*found = false;
+	if (file_read(AT_FDCWD, "/proc/self/mountinfo", 64u << 20, &info, NULL, e) < 0)
+		return -1;
+	for (char *line = strtok_r(info, "\n", &save); line;
+	     line = strtok_r(NULL, "\n", &save)) {
+		char mnt[PATH_MAX] = "";
+
+		if (sscanf(line, "%*s %*s %*s %*s %4095s", mnt) != 1)
+			continue;
+		if (strncmp(mnt, abs, len) == 0 && (mnt[len] == '/' || !mnt[len]))
+			*found = true;
+	}
+	return 0;
+}
+
+static void clear_flags(int fd)
+{
+	int flags;
+
+	if (ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 &&
+	    (flags & (FS_IMMUTABLE_FL | FS_APPEND_FL))) {
+		flags &= ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
+		(void)ioctl(fd, FS_IOC_SETFLAGS, &flags);
+	}
+}
+
+/* Clears what keeps `name` from being unlinked, if it is a file or directory. */
+static void unprotect(int dirfd, const char *name)
+{
+	own_fd int fd = open2(dirfd, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_NOATIME, 0,
+			      RESOLVE_BENEATH | RESOLVE_NO_XDEV);
+
+	clear_flags(dirfd);
+	if (fd >= 0)
+		clear_flags(fd);
+}
+
+static int unlink_hard(int dirfd, const char *name, int flag)
+{
+	if (unlinkat(dirfd, name, flag) == 0)
+		return 0;
+	if (errno != EPERM && errno != EACCES)
+		return -1;
+	unprotect(dirfd, name);
+	return unlinkat(dirfd, name, flag);
+}
+
+/* Removes what is in the directory fd (taken).  Depth is bounded by what the
+ * file system allows; descriptors by one a level, so very deep trees are
+ * flattened: a directory deeper than MAX_DEPTH is moved up to the top first. */
+enum { MAX_DEPTH = 200 };
+
+static int remove_inside(int topfd, int fd, int depth, unsigned *moved, struct err *e);
+
+static int remove_one(int topfd, int dirfd, const char *name, unsigned char type, int depth,
+		      unsigned *moved, struct err *e)
+{
+	int fd;
+
+	if (type != DT_DIR && type != DT_UNKNOWN) {
+		if (unlink_hard(dirfd, name, 0) == 0 || errno == ENOENT)
+			return 0;
+		if (errno != EISDIR)
+			return err_sys(e, "cannot remove %s", name);
+	}
+	fd = open2(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
+		   RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_SYMLINKS);
+	if (fd < 0 && (errno == ENOTDIR || errno == ELOOP)) {
+		if (unlink_hard(dirfd, name, 0) < 0 && errno != ENOENT)
+			return err_sys(e, "cannot remove %s", name);
+		return 0;
+	}
+	if (fd < 0)
+		return err_sys(e, "cannot open %s to remove it", name);
+	if (depth >= MAX_DEPTH) {
+		char up[64];
+
+		close(fd);
+		snprintf(up, sizeof(up), ".pmigrate-deep.%u", (*moved)++);
+		if (renameat(dirfd, name, topfd, up) < 0)
+			return err_sys(e, "cannot remove %s", name);
+		return 0;
+	}
+	if (remove_inside(topfd, fd, depth + 1, moved, e) < 0)
+		return -1;
+	if (unlink_hard(dirfd, name, AT_REMOVEDIR) < 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove directory %s", name);
+	return 0;
+}
+
+static int remove_inside(int topfd, int fd, int depth, unsigned *moved, struct err *e)
+{
+	own_dir DIR *d = fdopendir(fd);
+	unsigned before;
+
+	if (!d) {
+		close(fd);
+		return err_sys(e, "cannot read a directory to remove it");
+	}
+	do {
+		struct dirent *de;
+
+		before = *moved;
+		rewinddir(d);
+		while ((de = readdir(d))) {
+			if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, ".."))
+				continue;
+			if (remove_one(topfd, dirfd(d), de->d_name, de->d_type, depth, moved,
+				       e) < 0)
+				return -1;
+		}
+	} while (depth == 0 && *moved != before);
+	return 0;
+}
+
+int path_remove_tree(int dirfd, const char *path, struct err *e)
+{
+	char proc[64], abs[PATH_MAX];
+	unsigned moved = 0;
+	bool found;
+	ssize_t n;
+	int fd;
+
+	fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (fd < 0)
+		return err_sys(e, "cannot open %s to remove it", path);
+	snprintf(proc, sizeof(proc), "/proc/self/fd/%d", fd);
+	n = readlink(proc, abs, sizeof(abs) - 1);
+	if (n < 0 || mounts_inside((abs[n > 0 ? n : 0] = '\0', abs), &found, e) < 0) {
+		close(fd);
+		return n < 0 ? err_sys(e, "cannot resolve %s", path) : -1;
+	}
+	if (found) {
+		close(fd);
+		err_set(e, ERR_SYS, "%s is not removed: something is mounted in it", abs);
+		return err_hint(e, "unmount it (see /proc/self/mountinfo), then try again");
+	}
+	if (remove_inside(fd, dup(fd), 0, &moved, e) < 0) {
+		close(fd);
+		return err_wrap(e, "%s", path);
+	}
+	close(fd);
+	if (unlink_hard(dirfd, path, AT_REMOVEDIR) < 0)
+		return err_sys(e, "cannot remove directory %s", path);
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/path.h - paths that somebody else chose.
+ *
+ * A path of a peer or of a container's tree is never joined as a string: it
+ * is opened beneath a directory descriptor with openat2(2), RESOLVE_BENEATH |
+ * RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS, so that neither ".." nor a
+ * symlink leads out of the area.
+ */
+#ifndef BASE_PATH_H
+#define BASE_PATH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+
+/* open(2) flags; O_CLOEXEC is added.  Returns the descriptor or -1 with errno. */
+int path_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
+
+/* The same, but symlinks are followed as if dirfd were "/" (RESOLVE_IN_ROOT):
+ * for files of a container that the container's user may have linked. */
+int path_open_in_root(int dirfd, const char *path, int flags, mode_t mode);
+
+/* A relative path without empty, "." or ".." components and at most PATH_MAX-1 long? */
+bool path_is_clean(const char *path);
+
+/* mkdir -p with the given mode for new ones. */
+int path_mkdirs(const char *path, mode_t mode, struct err *e);
+
+/*
+ * Deletes the tree at `path` beneath dirfd: never follows symlinks, never enters a
+ * mount (RESOLVE_NO_XDEV), clears immutable and append-only flags that are in the
+ * way.  Refuses when /proc/self/mountinfo shows a mount inside.  A missing tree is
+ * no error.
+ */
+int path_remove_tree(int dirfd, const char *path, struct err *e);
+
+#endif

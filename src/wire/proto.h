@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * wire/proto.h - every number of the protocol; PROTOCOL.md is the text.
+ *
+ * A number is never reused and never an internal enum.  Payloads are encoded
+ * by the folder named beside the range.  "S" sends to the agent, "A" to the
+ * source.
+ */
+#ifndef WIRE_PROTO_H
+#define WIRE_PROTO_H
+
+#include <stdint.h>
+
+#include "base/err.h"
+
+/* The agent says this line first; what comes before it is a login shell's noise. */
+#define PROTO_GREETING "PMIGRATE-AGENT-1"
+
+enum {
+	PROTO_VERSION = 1,
+	PROTO_MAX_FRAME = 1u << 20, /* payload bytes */
+	PROTO_MAX_TEXT = 64u << 10, /* any single text */
+	PROTO_MAX_PATH = 4095,
+};
+
+/* Feature bits of HELLO: behaviour asks for a bit, never for a version. */
+enum {
+	PROTO_FEATURE_TREE = 1u << 0,
+	PROTO_FEATURE_ZSTD = 1u << 1,
+	PROTO_FEATURE_ONLINE = 1u << 2,
+	PROTO_FEATURE_LAZY = 1u << 3,
+	PROTO_FEATURE_STREAMS = 1u << 4,
+};
+
+enum proto_type {
+	/* wire/: 1..15 */
+	PROTO_PING = 1,	 /* both; empty; sign of life, swallowed by peer_recv */
+	PROTO_LOG = 2,	 /* A; level, text */
+	PROTO_ABORT = 3, /* both, any time; code, text, hint; the last frame */
+	PROTO_REPLY = 4, /* A; answers the request of the same id */
+
+	/* move/: 16..63, requests with one REPLY each */
+	PROTO_HELLO = 16,   /* S */
+	PROTO_OPEN = 17,    /* S; what comes: the job; answered with findings and facts */
+	PROTO_AREA = 18,    /* S; make and lock the private area */
+	PROTO_PASS = 19,    /* S; a tree pass begins; tree frames follow */
+	PROTO_PASS_END = 20,/* S; all of it sent; answered when applied */
+	PROTO_CONFIG = 21,  /* S; the container's configuration and scripts */
+	PROTO_HOLD = 22,    /* S; make it ready to run, held */
+	PROTO_COMMIT = 23,  /* S; it is yours: let it run */
+	PROTO_UNDO = 24,    /* S; put back everything */
+	PROTO_ASK = 25,	    /* S; the state of migration ID (recover) */
+	PROTO_BYE = 26,	    /* S; done, the agent ends */
+	PROTO_PROBE = 27,   /* S; measure the link */
+
+	/* tree/: 64..95, one-way unless the table in tree/msg.h says otherwise */
+	PROTO_TREE_FIRST = 64,
+	PROTO_TREE_LAST = 95,
+
+	/* mem/ and criu/: 96..127 */
+	PROTO_MEM_FIRST = 96,
+	PROTO_MEM_LAST = 127,
+};
+
+/* Codes of ABORT.  0 is never sent. */
+uint16_t proto_code_of(enum err_code code);
+enum err_code proto_code_to_err(uint16_t wire_code);
+
+#endif
