@@ -92,10 +92,20 @@ struct engine_ops {
 
 	int (*state)(const struct ct *ct, enum ct_state *out, struct err *e);
 
-	/* Takes the container for us: nobody else starts, stops, destroys or moves it
-	 * until *lock_fd is closed.  ERR_LOCKED tells who has it and why.  `why`
-	 * is one line for them.  Works for an id that does not exist yet, too. */
-	int (*lock)(const char *id, const char *why, int *lock_fd, struct err *e);
+	/*
+	 * Takes the container for us: nobody else starts, stops, destroys or moves it
+	 * until unlock.  ERR_LOCKED tells who has it and why.  `why` is one line for
+	 * them.  Works for an id that does not exist yet, too.
+	 *
+	 * With a ticket (the id of a migration; else NULL) the lock is sticky: it
+	 * outlives this process and a reboot, and only a lock with the same ticket
+	 * gets past it.  That is how a copy that must not run, because a crashed
+	 * migration may have given it away, stays stopped until `pmigrate recover`.
+	 */
+	int (*lock)(const char *id, const char *why, const char *ticket, int *lock_fd,
+		    struct err *e);
+	/* Gives it back, ticket and all; closes *lock_fd (-1 is fine). */
+	void (*unlock)(const char *id, int *lock_fd);
 
 	/* Both wait until it is so.  stop asks the init first and kills at the end of
 	 * timeout_ms.  Stopping a stopped one is fine.  The caller has the lock. */

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/own.h"
 #include "wire/proto.h"
@@ -68,14 +69,17 @@ static int dead(struct peer *p, struct err *e)
 
 static int wait_for(int fd, short events, struct peer *p, struct err *e)
 {
-	struct pollfd pfd = { .fd = fd, .events = events };
+	struct pollfd pfd[2] = { { .fd = fd, .events = events },
+				 { .fd = cancel_fd(), .events = POLLIN } };
 	int n;
 
 	do
-		n = poll(&pfd, 1, p->silence_ms);
+		n = poll(pfd, 2, p->silence_ms);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(e, "cannot wait for %s", p->name);
+	if (n > 0 && pfd[1].revents)
+		return cancel_err(e);
 	if (n == 0) {
 		err_set(e, ERR_TIMEOUT, "no sign of life from %s for %d s", p->name,
 			p->silence_ms / 1000);

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+#include "base/cancel.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct {
+	_Atomic int sig; /* first one seen */
+	_Atomic bool off;
+	int pipe[2];
+	bool installed;
+} state;
+
+static void on_signal(int sig)
+{
+	int saved = errno, none = 0;
+
+	if (atomic_compare_exchange_strong(&state.sig, &none, sig)) {
+		while (write(state.pipe[1], "", 1) < 0 && errno == EINTR)
+			;
+	}
+	errno = saved;
+}
+
+void cancel_install(void)
+{
+	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+
+	if (state.installed || pipe2(state.pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return;
+	state.installed = true;
+	for (size_t i = 0; i < sizeof(sigs) / sizeof(sigs[0]); i++)
+		sigaction(sigs[i], &sa, NULL);
+}
+
+bool cancel_requested(void)
+{
+	return state.sig && !state.off;
+}
+
+int cancel_fd(void)
+{
+	return state.installed && !state.off ? state.pipe[0] : -1;
+}
+
+void cancel_allow(bool on)
+{
+	state.off = !on;
+}
+
+int cancel_err(struct err *e)
+{
+	return err_set(e, ERR_CANCELLED, "interrupted (%s)",
+		       state.sig ? strsignal(state.sig) : "cancelled");
+}

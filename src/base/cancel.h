@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * base/cancel.h - Ctrl-C, asked for anywhere, honoured at safe points.
+ *
+ * SIGINT, SIGTERM and SIGHUP only set a flag.  What blocks on the other end
+ * (wire/peer) looks at it and fails with ERR_CANCELLED; everything else runs
+ * to its end, so that undo always finds a clean state.  From COMMIT on
+ * nothing is cancelled any more.
+ */
+#ifndef BASE_CANCEL_H
+#define BASE_CANCEL_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+/* Installs the handlers. */
+void cancel_install(void);
+/* Was a signal seen, and does it still count? */
+bool cancel_requested(void);
+/* Readable once cancel_requested; -1 before cancel_install.  For poll. */
+int cancel_fd(void);
+/* While off, signals are remembered but not reported.  On at the start. */
+void cancel_allow(bool on);
+/* ERR_CANCELLED "interrupted by signal N"; -1. */
+int cancel_err(struct err *e);
+
+#endif
