@@ -13,18 +13,15 @@ cache_key() { # FILE...: a short hash of their contents
 	cat "$@" | sha256sum | cut -c1-12
 }
 
-# Prints the path of the thing; builds it by `BUILDER PATH.new` first when it is not there. Older versions go.
+# Prints the path of the thing; builds it by `BUILDER PATH.new` first when it is not there.
 cache_get() { # NAME KEY BUILDER
-	local name=$1 thing=$CACHE/$1-$2 old
+	local name=$1 thing=$CACHE/$1-$2
 	if [ ! -e "$thing" ]; then
 		mkdir -p "$CACHE/debs"
 		exec {lock}>"$CACHE/$name.lock"
 		flock "$lock"
 		if [ ! -e "$thing" ]; then
-			for old in "$CACHE/$name"-*; do
-				case ${old#"$CACHE/$name"-} in *[!0-9a-f]* | ?????????????*) continue ;; esac
-				cache_in_use "$old" || rm -rf --one-file-system "$old"
-			done
+			cache_prune "$name"
 			rm -rf --one-file-system "$thing.new"
 			echo "building $thing (once)" >&2
 			"$3" "$thing.new" >"$thing.log" 2>&1 || {
@@ -37,7 +34,17 @@ cache_get() { # NAME KEY BUILDER
 		fi
 		exec {lock}>&-
 	fi
+	: >"$thing.used"
 	echo "$thing"
+}
+
+# Other versions may belong to other work trees: only what nobody has asked for in three days goes.
+cache_prune() { # NAME
+	local used old
+	for used in $(find "$CACHE" -maxdepth 1 -name "$1-*.used" -mtime +2); do
+		old=${used%.used}
+		cache_in_use "$old" || rm -rf --one-file-system "$old" "$used"
+	done
 }
 
 # Is a tree some running lab's lower layer? (Labs have their own mount namespaces: look into all.)
@@ -72,6 +79,6 @@ debian_tree() { # SUITE TREE PACKAGE,PACKAGE… [MMDEBSTRAP-OPTION...]
 		--skip=essential/unlink \
 		--setup-hook='mkdir -p "$1/var/cache/apt/archives"; cp -al '"'$CACHE'"'/debs/. "$1/var/cache/apt/archives/"' \
 		--customize-hook='cd "$1/var/cache/apt/archives" && cp -aln ./*.deb '"'$CACHE'"'/debs/ || :' \
-		--customize-hook=': >"$1/etc/resolv.conf"; : >"$1/etc/machine-id"; rm -f "$1/etc/hostname"' \
+		--customize-hook=': >"$1/etc/resolv.conf"; chmod 644 "$1/etc/resolv.conf"; : >"$1/etc/machine-id"; rm -f "$1/etc/hostname"' \
 		"$@" "$suite" "$tree" "${sources[@]}"
 }
