@@ -114,6 +114,8 @@ static void __attribute__((noreturn)) child_side(const struct plan *p)
 	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
 	if (s->pass_fd > 2)
 		fcntl(s->pass_fd, F_SETFD, 0);
+	for (size_t i = 0; i < s->n_pass_fds; i++)
+		fcntl(s->pass_fds[i], F_SETFD, 0);
 	execve(p->file, (char *const *)s->argv, p->env);
 fail:
 	sys = errno;

@@ -25,6 +25,8 @@ struct spawn {
 	 * lines are kept for the error text, see child_wait. */
 	int in, out, err;
 	int pass_fd;		 /* one more descriptor the child gets under its own number, or <= 0 */
+	const int *pass_fds;	 /* and more of them: n_pass_fds numbers above 2, or NULL */
+	size_t n_pass_fds;
 	const char *chdir;	 /* or NULL */
 	const char *netns;	 /* file of a network namespace to enter first, or NULL */
 	bool new_session;	 /* setsid(): no terminal, no signals of ours */

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+#include "criu/rpc.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/spawn.h"
+#include "base/strv.h"
+
+enum {
+	RPC_MAX = 64 << 10,	/* an answer: more is not CRIU */
+	VERSION_MS = 10000,
+};
+
+struct criu {
+	struct child child;
+	int sk;
+};
+
+/* `nsenter` only for what base/spawn does not enter itself. */
+static void make_argv(struct strv *argv, const struct criu_opts *o, int fd)
+{
+	if (o->ipcns || o->utsns) {
+		strv_add(argv, "nsenter");
+		if (o->ipcns)
+			strv_addf(argv, "--ipc=%s", o->ipcns);
+		if (o->utsns)
+			strv_addf(argv, "--uts=%s", o->utsns);
+		strv_add(argv, "--");
+	}
+	strv_add(argv, o->program ? o->program : "criu");
+	strv_add(argv, "swrk");
+	strv_addf(argv, "%d", fd);
+}
+
+int criu_start(struct criu **out, const struct criu_opts *o, struct err *e)
+{
+	own_strv struct strv argv = STRV_INIT;
+	own_strv struct strv env = STRV_INIT;
+	own_fd int theirs = -1;
+	struct criu *c;
+	int sk[2];
+	struct spawn s = { .in = SPAWN_NULL, .out = SPAWN_NULL, .err = SPAWN_PIPE };
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sk) < 0)
+		return err_sys(e, "cannot make a socket for CRIU");
+	theirs = sk[1];
+	c = xcalloc(1, sizeof(*c));
+	c->child = (struct child)CHILD_INIT;
+	c->sk = sk[0];
+	make_argv(&argv, o, theirs);
+	if (o->preload)
+		strv_addf(&env, "LD_PRELOAD=%s", o->preload);
+	strv_addv(&env, o->env);
+	s.argv = (const char *const *)argv.item;
+	s.env = env.n ? (const char *const *)env.item : NULL;
+	s.pass_fd = theirs;
+	s.pass_fds = o->fds;
+	s.n_pass_fds = o->n_fds;
+	s.netns = o->netns;
+	if (child_start(&c->child, &s, e) < 0) {
+		criu_free(c);
+		return -1;
+	}
+	*out = c;
+	return 0;
+}
+
+void criu_free(struct criu *c)
+{
+	if (!c)
+		return;
+	close_fd(&c->sk);
+	child_fini(&c->child);
+	free(c);
+}
+
+pid_t criu_pid(const struct criu *c)
+{
+	return c->child.pid;
+}
+
+size_t rpc_pack(const Rpc__Request *req, unsigned char **out)
+{
+	*out = xmalloc(rpc__request__get_packed_size(req));
+	return rpc__request__pack(req, *out);
+}
+
+static int send_request(struct criu *c, const Rpc__Request *req, struct err *e)
+{
+	own_free unsigned char *bytes = NULL;
+	size_t n = rpc_pack(req, &bytes);
+
+	if (send(c->sk, bytes, n, MSG_NOSIGNAL) != (ssize_t)n)
+		return err_sys(e, "cannot send CRIU its request");
+	return 0;
+}
+
+/* It closed the socket: say how it ended. */
+static int gone(struct criu *c, struct err *e)
+{
+	int status = 0;
+
+	if (c->child.pid > 0 && child_wait(&c->child, 2000, &status, NULL) == 0 && status)
+		return child_err(&c->child, status, e);
+	return err_set(e, ERR_CHILD, "CRIU ended without an answer");
+}
+
+static int recv_answer(struct criu *c, uint64_t deadline, Rpc__Response **out,
+		       struct err *e)
+{
+	own_free unsigned char *bytes = xmalloc(RPC_MAX);
+	struct pollfd pfd = { .fd = c->sk, .events = POLLIN };
+	ssize_t n;
+
+	while ((n = poll(&pfd, 1, clock_left_ms(deadline))) < 0 && errno == EINTR)
+		;
+	if (n == 0)
+		return err_set(e, ERR_TIMEOUT, "CRIU did not answer in time");
+	n = recv(c->sk, bytes, RPC_MAX, 0);
+	if (n <= 0)
+		return gone(c, e);
+	*out = rpc__response__unpack(NULL, (size_t)n, bytes);
+	if (!*out)
+		return err_set(e, ERR_PROTO, "CRIU's answer cannot be read");
+	return 0;
+}
+
+/* Answers a notification. */
+static int notified(struct criu *c, const Rpc__Notify *n, criu_notify_fn *notify, void *arg,
+		    struct err *e)
+{
+	Rpc__Request ack = RPC__REQUEST__INIT;
+	int ret = 0;
+
+	if (notify && n && n->script)
+		ret = notify(arg, n->script, n->has_pid ? n->pid : 0);
+	ack.type = RPC__TYPE__NOTIFY;
+	ack.has_notify_success = true;
+	ack.notify_success = ret == 0;
+	return send_request(c, &ack, e);
+}
+
+int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
+	      criu_notify_fn *notify, void *arg, Rpc__Response **out, struct err *e)
+{
+	uint64_t deadline = clock_deadline(timeout_ms);
+	Rpc__Response *r = NULL;
+	int ret = 0;
+
+	if (send_request(c, req, e) < 0)
+		return -1;
+	for (;;) {
+		if (recv_answer(c, deadline, &r, e) < 0)
+			return -1;
+		if (r->type != RPC__TYPE__NOTIFY)
+			break;
+		ret = notified(c, r->notify, notify, arg, e);
+		rpc__response__free_unpacked(r, NULL);
+		if (ret < 0)
+			return -1;
+	}
+	if (!r->success || r->type != req->type) {
+		const char *text = r->cr_errmsg ? r->cr_errmsg : "";
+
+		ret = err_set(e, ERR_CHILD, "CRIU refused%s%.*s", *text ? ": " : "",
+			      (int)strcspn(text, "\n"), text);
+	}
+	if (ret == 0 && out)
+		*out = r;
+	else
+		rpc__response__free_unpacked(r, NULL);
+	return ret;
+}
+
+int criu_version(const char *program, int *version, struct err *e)
+{
+	Rpc__Request req = RPC__REQUEST__INIT;
+	const struct criu_opts o = { .program = program };
+	Rpc__Response *r = NULL;
+	struct criu *c = NULL;
+	int ret = -1;
+
+	req.type = RPC__TYPE__VERSION;
+	if (criu_start(&c, &o, e) < 0)
+		return -1;
+	if (criu_call(c, &req, VERSION_MS, NULL, NULL, &r, e) < 0)
+		goto out;
+	if (!r->version) {
+		err_set(e, ERR_PROTO, "CRIU does not tell its version");
+		goto out;
+	}
+	*version = r->version->major_number * 10000 + r->version->minor_number * 100 +
+		   (r->version->has_sublevel ? r->version->sublevel : 0);
+	log_debug("criu %d", *version);
+	ret = 0;
+out:
+	if (r)
+		rpc__response__free_unpacked(r, NULL);
+	criu_free(c);
+	return ret;
+}

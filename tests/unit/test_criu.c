@@ -1,0 +1,234 @@
+// SPDX-License-Identifier: MIT
+/* The pure parts of criu/: images, requests. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <cmocka.h>
+
+#include "base/own.h"
+#include "criu/image.h"
+#include "criu/imgdir.h"
+#include "criu/rpc.h"
+
+static struct pagemap example(void)
+{
+	static const struct page_run runs[] = {
+		{ 0x10000, 2, PAGE_PRESENT },
+		{ 0x20000, 1, PAGE_PRESENT },
+		{ 0x7fff00000000, 3, PAGE_LAZY },
+	};
+	struct pagemap pm = { .pages_id = 7, .n = 3, .cap = 3 };
+
+	pm.run = xmalloc(sizeof(runs));
+	memcpy(pm.run, runs, sizeof(runs));
+	return pm;
+}
+
+static void assert_runs(const struct pagemap *pm, const struct page_run *want, size_t n)
+{
+	assert_int_equal(pm->n, n);
+	for (size_t i = 0; i < n; i++) {
+		assert_int_equal(pm->run[i].start, want[i].start);
+		assert_int_equal(pm->run[i].nr_pages, want[i].nr_pages);
+		assert_int_equal(pm->run[i].flags, want[i].flags);
+	}
+}
+
+static void pagemap_comes_back(void **state)
+{
+	own_pagemap struct pagemap pm = example();
+	own_pagemap struct pagemap back = PAGEMAP_INIT;
+	own_buf struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	pagemap_write(&pm, &b);
+	assert_int_equal(pagemap_read(&back, b.data, b.len, &e), 0);
+	assert_int_equal(back.pages_id, 7);
+	assert_runs(&back, pm.run, pm.n);
+}
+
+/* Every cut and every flipped bit: an error or something valid, never a crash. */
+static void pagemap_survives_damage(void **state)
+{
+	own_pagemap struct pagemap pm = example();
+	own_buf struct buf b = BUF_INIT;
+
+	(void)state;
+	pagemap_write(&pm, &b);
+	for (size_t i = 0; i < b.len; i++) {
+		own_pagemap struct pagemap back = PAGEMAP_INIT;
+
+		pagemap_read(&back, b.data, i, NULL);
+	}
+	for (size_t bit = 0; bit < b.len * 8; bit++) {
+		own_pagemap struct pagemap back = PAGEMAP_INIT;
+
+		b.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+		if (pagemap_read(&back, b.data, b.len, NULL) == 0) {
+			for (size_t i = 1; i < back.n; i++)
+				assert_true(back.run[i].start >=
+					    back.run[i - 1].start +
+						    back.run[i - 1].nr_pages * 4096);
+		}
+		b.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+	}
+}
+
+static void lazy_runs_fill_the_gaps(void **state)
+{
+	static const struct page_run lazy[] = {
+		{ 0x1000, 0x12, 0 },   /* reaches into the first own run: cut */
+		{ 0x13000, 2, 0 },     /* between */
+		{ 0x1f000, 3, 0 },     /* around the second */
+		{ 0x30000, 1, 0 },
+		{ 0x31000, 1, 0 },     /* joins the one before */
+		{ 0x7fff00003000, 1, 0 }, /* joins an own lazy run */
+	};
+	static const struct page_run want[] = {
+		{ 0x1000, 0xf, PAGE_LAZY },    { 0x10000, 2, PAGE_PRESENT },
+		{ 0x12000, 3, PAGE_LAZY },     { 0x1f000, 1, PAGE_LAZY },
+		{ 0x20000, 1, PAGE_PRESENT },  { 0x21000, 1, PAGE_LAZY },
+		{ 0x30000, 2, PAGE_LAZY },     { 0x7fff00000000, 4, PAGE_LAZY },
+	};
+	own_pagemap struct pagemap pm = example();
+
+	(void)state;
+	pagemap_add_lazy(&pm, lazy, array_len(lazy));
+	assert_int_equal(pm.pages_id, 7);
+	assert_runs(&pm, want, array_len(want));
+}
+
+static void lazy_runs_into_nothing(void **state)
+{
+	static const struct page_run lazy[] = { { 0x1000, 4, 0 } };
+	static const struct page_run want[] = { { 0x1000, 4, PAGE_LAZY } };
+	own_pagemap struct pagemap pm = PAGEMAP_INIT;
+
+	(void)state;
+	pagemap_add_lazy(&pm, NULL, 0);
+	assert_int_equal(pm.n, 0);
+	pagemap_add_lazy(&pm, lazy, 1);
+	assert_runs(&pm, want, 1);
+	pagemap_add_lazy(&pm, lazy, 1);
+	assert_runs(&pm, want, 1);
+}
+
+static void core_and_pstree_are_read(void **state)
+{
+	own_buf struct buf b = BUF_INIT;
+	own_buf struct buf c = BUF_INIT;
+	own_free struct image_task *tasks = NULL;
+	Img__Task task = IMG__TASK__INIT;
+	Img__Core core = IMG__CORE__INIT;
+	Img__TaskCore tc = IMG__TASK_CORE__INIT;
+	struct err e = ERR_INIT;
+	uint32_t st = 0;
+	size_t n = 0;
+
+	(void)state;
+	image_put_head(&b, IMAGE_PSTREE);
+	task.pid = 1;
+	image_put(&b, &task.base);
+	task.pid = 17;
+	task.ppid = 1;
+	image_put(&b, &task.base);
+	assert_int_equal(pstree_read(b.data, b.len, &tasks, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_int_equal(tasks[1].pid, 17);
+	assert_int_equal(tasks[1].ppid, 1);
+	assert_int_equal(core_read_state(b.data, b.len, &st, &e), -1);
+
+	tc.task_state = TASK_STATE_STOPPED;
+	tc.comm = (char *)"x";
+	core.tc = &tc;
+	image_put_head(&c, IMAGE_CORE);
+	image_put(&c, &core.base);
+	assert_int_equal(core_read_state(c.data, c.len, &st, &e), 0);
+	assert_int_equal(st, TASK_STATE_STOPPED);
+}
+
+static void images_travel(void **state)
+{
+	own_fd int from = imgdir_open(NULL);
+	own_fd int to = imgdir_open(NULL);
+	own_buf struct buf b = BUF_INIT;
+	own_free char *text = NULL;
+	struct err e = ERR_INIT;
+	char **names = NULL;
+	size_t n = 0;
+
+	(void)state;
+	if (from < 0 || to < 0)
+		skip(); /* not root */
+	assert_int_equal(imgdir_put(from, "core-1.img", "abc", 3, &e), 0);
+	assert_int_equal(imgdir_put(from, "empty.img", "", 0, &e), 0);
+	assert_int_equal(imgdir_put(from, "dump.log", "no", 2, &e), 0);
+	assert_int_equal(imgdir_pack(from, &b, &e), 0);
+	assert_int_equal(imgdir_unpack(to, b.data, b.len, &e), 0);
+	assert_int_equal(imgdir_list(to, &names, &n, &e), 0);
+	assert_int_equal(n, 2);
+	assert_string_equal(names[0], "core-1.img");
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	for (size_t i = 0; i < b.len; i++)
+		assert_true(i == 0 || i == 21 || imgdir_unpack(to, b.data, i, NULL) < 0);
+}
+
+static void images_with_bad_names_are_refused(void **state)
+{
+	static const char *const bad[] = { "../x.img", ".x.img", "a/b.img", "x.txt", "" };
+	own_fd int to = imgdir_open(NULL);
+
+	(void)state;
+	if (to < 0)
+		skip();
+	for (size_t i = 0; i < array_len(bad); i++) {
+		own_buf struct buf b = BUF_INIT;
+		struct err e = ERR_INIT;
+
+		buf_put_str(&b, bad[i]);
+		buf_put_bytes(&b, "z", 1);
+		assert_int_equal(imgdir_unpack(to, b.data, b.len, &e), -1);
+		assert_int_equal(e.code, ERR_PROTO);
+	}
+}
+
+static void requests_have_crius_numbers(void **state)
+{
+	own_free unsigned char *bytes = NULL;
+	Rpc__Request req = RPC__REQUEST__INIT;
+	Rpc__Opts o = RPC__OPTS__INIT;
+	/* type=1; opts{images_dir_fd=5, network_lock=3} */
+	static const unsigned char want[] = { 0x08, 1, 0x12, 5, 0x08, 5, 0x80, 0x04, 3 };
+
+	(void)state;
+	req.type = RPC__TYPE__DUMP;
+	req.opts = &o;
+	o.images_dir_fd = 5;
+	o.has_network_lock = true;
+	o.network_lock = RPC__NETWORK_LOCK__SKIP;
+	assert_int_equal(rpc_pack(&req, &bytes), sizeof(want));
+	assert_memory_equal(bytes, want, sizeof(want));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(pagemap_comes_back),
+		cmocka_unit_test(pagemap_survives_damage),
+		cmocka_unit_test(lazy_runs_fill_the_gaps),
+		cmocka_unit_test(lazy_runs_into_nothing),
+		cmocka_unit_test(core_and_pstree_are_read),
+		cmocka_unit_test(images_travel),
+		cmocka_unit_test(images_with_bad_names_are_refused),
+		cmocka_unit_test(requests_have_crius_numbers),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
