@@ -106,6 +106,8 @@ const char *err_code_word(enum err_code code)
 		[ERR_CHILD] = "child",
 		[ERR_CANCELLED] = "cancelled",
 		[ERR_RECOVER] = "recover",
+		[ERR_LAYOUT] = "layout",
+		[ERR_CPT_VERSION] = "cpt_version",
 	};
 
 	return code < ERR_CODE_MAX && words[code] ? words[code] : "unknown";

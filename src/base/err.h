@@ -46,6 +46,8 @@ enum err_code {
 	ERR_CHILD,	 /* a program we ran failed */
 	ERR_CANCELLED,	 /* a signal, or the other end's ABORT by a signal */
 	ERR_RECOVER,	 /* not decided here: `pmigrate recover` must look */
+	ERR_LAYOUT,	 /* its engine or layout is not set up there */
+	ERR_CPT_VERSION, /* the CRIU versions of the two ends do not fit */
 	ERR_CODE_MAX
 };
 

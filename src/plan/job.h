@@ -32,6 +32,8 @@ enum nodeps {
 	NODEPS_BINDMOUNT = 1u << 5,
 	NODEPS_TEMPLATE_AREA_SYNC = 1u << 6,
 	NODEPS_KERNEL_MODULES = 1u << 7,
+	NODEPS_CAPABILITIES = 1u << 8,	    /* what CRIU would refuse, cgroup mode */
+	NODEPS_CPT_IMAGE_VERSION = 1u << 9, /* the CRIU versions of the two ends */
 	NODEPS_OTHERS = 1u << 30, /* IP in use, templates, mount script: only by "all" */
 	NODEPS_ALL = 0x7fffffff,
 };
@@ -55,7 +57,12 @@ struct job {
 	enum tristate remove_area;
 	bool online, lazy, noiter, require_realtime;
 	uint64_t max_downtime_ms; /* 0: no bound */
+	/* The wishes; "…/NAME" of the destination's address is put in here as well. */
 	char *new_id, *new_name, *new_private, *new_root;
+
+	/* v -> v */
+	bool keep_src;
+	char *vm_dir;		/* --dst: where the disks go */
 
 	/* h -> c, v -> c */
 	char *hw_config;	/* -c */
@@ -66,7 +73,12 @@ struct job {
 	struct strv srvstop;	/* -S */
 };
 
+#define own_job __attribute__((cleanup(job_fini)))
+
 void job_init(struct job *j);
 void job_fini(struct job *j);
+
+/* Both ends are this server: a local move. */
+bool job_is_local(const struct job *j);
 
 #endif

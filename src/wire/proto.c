@@ -34,6 +34,8 @@ static const enum err_code table[] = {
 	[26] = ERR_CHILD,
 	[27] = ERR_CANCELLED,
 	[28] = ERR_RECOVER,
+	[29] = ERR_LAYOUT,
+	[30] = ERR_CPT_VERSION,
 };
 
 uint16_t proto_code_of(enum err_code code)
