@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem/shm.h - shared memory objects of a container: anonymous shared memory,
+ * memfds and SysV segments, each once however many processes map it.
+ *
+ * An object is an inode on the kernel's own shm mount.  Its pages exist
+ * independently of who maps them: presence comes from SEEK_DATA, contents from
+ * the inode itself; only *dirtiness* comes from the page tables of its
+ * mappers.  So an object is not known clean, and is compared page by page by
+ * hash, when
+ *   - a task that may have mapped it ended or unmapped it since the last look, or
+ *   - it was written, truncated or punched through a descriptor (its mtime).
+ */
+#ifndef MEM_SHM_H
+#define MEM_SHM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "mem/maps.h"
+#include "mem/pageset.h"
+
+struct shm {
+	uint64_t dev, ino;
+	uint64_t size;	  /* bytes, at the last look */
+	char name[256];	  /* "/memfd:x", "/dev/zero", "/SYSV00000000", without " (deleted)" */
+	int fd;		  /* owned, read-only */
+	uint32_t nr;	  /* its object number on the wire; 0: not announced yet */
+
+	/* private to mem/ */
+	struct pageset dirty;	/* offsets */
+	struct pageset present; /* after track_final */
+	uint64_t *hash;		/* of each page as sent; 0: never sent */
+	uint64_t n_hash;
+	int64_t mtime_ns;
+	bool suspect;		/* compare by hash */
+	bool seen;
+	unsigned mappers, was_mappers;
+};
+
+/* Is this mapping, or this descriptor's name in /proc/PID/fd, such an object? */
+bool shm_name(const char *link, char out[static 256]);
+
+/*
+ * Fills a shared object that CRIU has made by itself from the store: `fd` is open for
+ * writing (a memfd, or /proc/PID/map_files of a mapping of a SysV segment).
+ * Stopped processes only.  `store` and `nr` see mem/store.h.
+ */
+struct store;
+struct memobj;
+int shm_fill(int fd, struct store *store, const struct memobj *o, struct err *e);
+
+#endif

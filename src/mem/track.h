@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem/track.h - which pages of a running container changed: the source's
+ * side of pre-copy.
+ *
+ * Every address space gets a userfaultfd in write-protect-async mode, made
+ * inside one of its tasks (mem/inject.h: stopped < 1 ms) and held here;
+ * PAGEMAP_SCAN then tells and re-arms, without stopping anybody (Linux >= 6.7;
+ * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).
+ *
+ * The rule everywhere: what is not known clean is dirty.  A mapping that is not
+ * registered (new, mremap'ed, remapped) is sent whole; an address space that was
+ * replaced by exec is a new object; a process sharing another's memory is none.
+ *
+ *	track_open   -> running    attaches to what is there
+ *	track_round  -> running    one pre-copy round; again as converge.h says
+ *	(freeze)
+ *	track_final  -> frozen     the rest; now lists are exact
+ *	track_close                the userfaultfds go: 25 ms a GiB; after COMMIT or thaw
+ *
+ * If this process dies the kernel closes the userfaultfds; the container runs on
+ * with nothing left behind but split huge pages.
+ */
+#ifndef MEM_TRACK_H
+#define MEM_TRACK_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "mem/maps.h"
+#include "mem/pageset.h"
+#include "mem/send.h"
+#include "mem/shm.h"
+
+struct track;
+
+struct track_opts {
+	pid_t init;	    /* the container's first process, as seen here */
+	const char *cgroup; /* absolute directory holding all its processes, or NULL */
+	uint64_t small;	    /* private mappings of at most this many bytes are left to CRIU's
+			     * own dump (with the shim: 2 MiB); 0: none are */
+	unsigned threads;   /* of the final scan; 0: the CPUs, at most 4 */
+};
+
+/* What one round did; durations in ns. */
+struct track_round {
+	unsigned nr;		 /* 1 = the first, everything */
+	uint64_t dirty_pages;	 /* found to be sent, of spaces and shared objects */
+	uint64_t present_pages;	 /* final only: exist in all lists */
+	uint64_t missing_pages;	 /* final only: the other end lacks them; 0 unless lazy */
+	uint64_t scan_ns;	 /* looking */
+	uint64_t send_ns;	 /* until the other end had applied it all */
+	uint64_t interval_ns;	 /* since the scan of the round before: dirty_pages arose in it */
+	unsigned nr_spaces, nr_shms;
+	unsigned attached;	 /* address spaces newly tracked */
+	uint64_t attach_max_ns;	 /* longest stop of a task for that */
+};
+
+/* Can this kernel and this process track at all?  Else ERR_UNSUPPORTED or ERR_SYS with
+ * the reason and the remedy; nothing is touched. */
+int track_usable(struct err *e);
+
+/* Finds the container's processes and attaches.  A process that cannot be tracked is
+ * an error naming it, with nothing left behind. */
+int track_open(struct track **out, const struct track_opts *o, struct err *e);
+void track_close(struct track *t); /* NULL is fine */
+
+/* One round while the container runs.  Looks for new processes first. */
+int track_round(struct track *t, struct sender *s, struct track_round *r, struct err *e);
+
+/* How many pages would a round send now?  Nothing is armed or sent (--dry-run asks twice
+ * around a pause, after track_arm). */
+int track_arm(struct track *t, struct err *e);
+int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
+		struct err *e);
+
+/*
+ * The container is frozen.  Sends what is left (unless `lazy`: then only lists), the
+ * exact lists of present pages, and syncs.  May be called again after a thaw and
+ * further rounds.  Runs beside CRIU's dump; CRIU's parasite may write its own
+ * pages meanwhile: those are not in the container's memory after the dump.
+ */
+int track_final(struct track *t, struct sender *s, bool lazy, struct track_round *r,
+		struct err *e);
+
+/* ---- after track_final: for the image writer (criu/) ---- */
+
+struct track_space {
+	uint32_t nr;		   /* object number */
+	pid_t pid, vpid;	   /* here; in the container: pagemap-<vpid>.img */
+	const struct maps *maps;   /* at the freeze, with VmFlags where they were known */
+	/* Pages that exist and must be in the images: all of ANON mappings, of FILE
+	 * mappings only those that differ from the file.  Only of mappings that are tracked
+	 * (track_covers): the rest is CRIU's. */
+	const struct pageset *present;
+	/* Other vpids with the same memory (CLONE_VM): CRIU writes no pagemap for them. */
+	const pid_t *sharers;
+	size_t nr_sharers;
+};
+
+size_t track_nr_spaces(const struct track *t);
+void track_get_space(const struct track *t, size_t i, struct track_space *out);
+
+/* Is this mapping's content ours (so that the shim hides its pages from CRIU)? */
+bool track_covers(const struct track *t, const struct map *m);
+
+/* Shared objects whose content is ours: the shim answers SEEK_DATA with ENXIO for exactly
+ * these (dev, ino), for all others truthfully. */
+size_t track_nr_shms(const struct track *t);
+const struct shm *track_get_shm(const struct track *t, size_t i);
+
+/* The maps of a process as of the last round with VmFlags from smaps (taken while
+ * running): what the shim answers from.  NULL: unknown, let CRIU read smaps. */
+const struct maps *track_smaps(const struct track *t, pid_t vpid);
+
+#endif
