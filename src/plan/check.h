@@ -66,11 +66,4 @@ bool findings_nostart(const struct findings *f);
 void check_all(const struct job *j, const struct need *n, const struct facts *here,
 	       const struct facts *there, struct findings *out);
 
-/* -f: the words of enum nodeps, NULL-terminated, in the manual's order. */
-struct nodeps_word {
-	const char *word;
-	uint32_t bit;
-};
-extern const struct nodeps_word nodeps_words[];
-
 #endif

@@ -6,6 +6,21 @@
 
 enum { TIMEOUT_MS = 3600 * 1000 };
 
+const struct nodeps_word nodeps_words[] = {
+	{ "all", NODEPS_ALL },
+	{ "cpu_check", NODEPS_CPU_CHECK },
+	{ "disk_space", NODEPS_DISK_SPACE },
+	{ "technologies", NODEPS_TECHNOLOGIES },
+	{ "license", NODEPS_LICENSE },
+	{ "rate", NODEPS_RATE },
+	{ "bindmount", NODEPS_BINDMOUNT },
+	{ "template_area_sync", NODEPS_TEMPLATE_AREA_SYNC },
+	{ "kernel_modules", NODEPS_KERNEL_MODULES },
+	{ "capabilities", NODEPS_CAPABILITIES },
+	{ "cpt_image_version", NODEPS_CPT_IMAGE_VERSION },
+	{ NULL, 0 },
+};
+
 void job_init(struct job *j)
 {
 	*j = (struct job){

@@ -38,6 +38,13 @@ enum nodeps {
 	NODEPS_ALL = 0x7fffffff,
 };
 
+/* The words of -f, in the manual's order; word NULL at the end. */
+struct nodeps_word {
+	const char *word;
+	uint32_t bit;
+};
+extern const struct nodeps_word nodeps_words[];
+
 enum tristate { UNSET = 0, NO, YES };
 
 struct job {
