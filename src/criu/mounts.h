@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * criu/mounts.h - which mounts of a container CRIU shall not look into.
+ *
+ * CRIU saves the content of every tmpfs by a tar process (10 ms a mount at each end)
+ * and makes cgroup mounts anew.  Both are made by us: these mounts are declared
+ * external under a key at the dump, and at the restore the key names the directory here that
+ * takes its place.  Their content travels with the files.
+ *
+ *	source: /proc/INIT/mountinfo ──> list ──wire──> destination: places ──> restore
+ */
+#ifndef CRIU_MOUNTS_H
+#define CRIU_MOUNTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+
+enum mount_kind {
+	MOUNT_MEMORY = 1, /* a tmpfs of the container: made empty there, filled by the mover */
+	MOUNT_CGROUP,	  /* a directory of a cgroup hierarchy */
+	MOUNT_SERVER,	  /* a device node of the server's own /dev, such as its null */
+};
+
+struct ext_mount {
+	enum mount_kind kind;
+	char *key;     /* "dev_shm" */
+	char *at;      /* mount point inside the container, "/dev/shm" */
+	char *root;    /* what of that file system is mounted: "/", "/null" */
+	char *options; /* of the file system (MEMORY), or the hierarchy's name (CGROUP) */
+	uint64_t dev;  /* equal for mounts of one file system */
+	bool nested;   /* root is not "/": a part of another MEMORY mount of the list */
+};
+
+struct ext_mounts {
+	struct ext_mount *m;
+	size_t n;
+};
+
+#define EXT_MOUNTS_INIT { NULL, 0 }
+#define own_ext_mounts __attribute__((cleanup(ext_mounts_fini)))
+
+void ext_mounts_fini(struct ext_mounts *l);
+
+/*
+ * Reads the text of a mountinfo: every mount of type tmpfs, devtmpfs, ramfs, cgroup or cgroup2
+ * below "/", in its order.  A mount of a single file is MEMORY and nested when its
+ * file system is in the list too, else SERVER.  Broken text is an error.
+ */
+int ext_mounts_read(struct ext_mounts *l, const char *mountinfo, struct err *e);
+
+/* For the wire.  ext_mounts_get leaves *l empty on failure; texts and count are capped. */
+void ext_mounts_put(struct buf *b, const struct ext_mounts *l);
+int ext_mounts_get(struct reader *r, struct ext_mounts *l, struct err *e);
+
+#endif

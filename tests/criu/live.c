@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: MIT
+/*
+ * live: one end of a hand-made live move, to try criu/ by itself.
+ *
+ *	live dump INIT ROOTFS NETNS            frozen state -> stdout; a line on stdin ends
+ *	                                       it: "commit" kills the source, else it runs on
+ *	live restore ROOTFS NETNS CGROUP       stdin -> held; a line on stdin: it runs
+ *
+ * Times go to stderr.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/spawn.h"
+#include "criu/dump.h"
+#include "criu/imgdir.h"
+#include "criu/restore.h"
+
+static uint64_t start_ns;
+
+static void say(const char *what)
+{
+	fprintf(stderr, "%8.1f ms %s\n", (double)(clock_ns() - start_ns) / 1e6, what);
+}
+
+static int die(const struct err *e)
+{
+	fprintf(stderr, "live: %s\n      %s\n", e->msg, e->hint);
+	return 1;
+}
+
+static void to_stderr(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	fprintf(stderr, "  %s\n", line);
+}
+
+static void put_u64(uint64_t v)
+{
+	uint8_t b[8];
+
+	put_be64(b, v);
+	write_all(1, b, 8);
+}
+
+static int dump_main(char **arg)
+{
+	struct err e = ERR_INIT;
+	pid_t init = atoi(arg[0]);
+	own_free char *mi_path = xasprintf("/proc/%d/mountinfo", (int)init);
+	own_free char *mi = NULL;
+	own_ext_mounts struct ext_mounts mounts = EXT_MOUNTS_INIT;
+	own_freezer struct freezer fz = FREEZER_INIT;
+	own_free char *dir = freezer_find(init, NULL, &e);
+	own_fd int images = imgdir_open(&e);
+	own_buf struct buf out = BUF_INIT;
+	struct criu *c = NULL;
+	const struct criu_opts co = { .netns = arg[2] };
+	char line[64] = "";
+
+	if (!dir || images < 0 || file_read(AT_FDCWD, mi_path, 1 << 20, &mi, NULL, &e) < 0 ||
+	    ext_mounts_read(&mounts, mi, &e) < 0 || criu_start(&c, &co, &e) < 0 ||
+	    freezer_open(&fz, dir, true, &e) < 0)
+		return die(&e);
+	clock_sleep_ms(100);
+	start_ns = clock_ns();
+	if (freezer_freeze(&fz, 2000, &e) < 0)
+		return die(&e);
+	say("frozen");
+	const struct dump_opts d = { .init = init, .rootfs = arg[1], .freezer_dir = dir,
+		.mounts = &mounts, .images = images, .timeout_ms = 60000 };
+	if (criu_dump(c, &d, &e) < 0)
+		return die(&e);
+	say("dumped");
+	ext_mounts_put(&out, &mounts);
+	if (imgdir_pack(images, &out, &e) < 0)
+		return die(&e);
+	put_u64(out.len);
+	write_all(1, out.data, out.len);
+	say("sent");
+	criu_free(c);
+	if (!fgets(line, sizeof(line), stdin) || strcmp(line, "commit\n") != 0) {
+		say("thaw");
+		return 0;
+	}
+	freezer_disarm(&fz, &e);
+	kill(init, SIGKILL);
+	freezer_thaw(&fz, &e);
+	say("source killed");
+	return 0;
+}
+
+/* A tmpfs with the right options, filled by tar on stdin's side beforehand: /run/live/KEY. */
+static char *place(const struct ext_mounts *l, size_t i, const char *cgroup)
+{
+	const struct ext_mount *m = &l->m[i];
+	struct stat st;
+
+	if (m->kind == MOUNT_CGROUP) {
+		char *dir = xasprintf("/sys/fs/cgroup/%s%s", strncmp(m->options, "name=", 5) == 0 ?
+				      m->options + 5 : m->options, cgroup);
+		return dir;
+	}
+	if (m->kind == MOUNT_SERVER)
+		return xasprintf("/dev%s", m->root);
+	for (size_t k = 0; k < l->n; k++) {
+		if (l->m[k].dev == m->dev && strcmp(l->m[k].root, "/") == 0) {
+			char *dir = xasprintf("/run/live/%s%s", l->m[k].key,
+					      strcmp(m->root, "/") ? m->root : "");
+			if (k == i && stat(dir, &st) < 0) {
+				mkdir("/run/live", 0700);
+				mkdir(dir, 0700);
+				if (mount("tmpfs", dir, "tmpfs", 0, m->options) < 0)
+					perror(dir);
+			}
+			return dir;
+		}
+	}
+	return NULL;
+}
+
+static void enter_cgroups(pid_t pid, const char *cgroup)
+{
+	glob_t g;
+	own_free char *pat = xasprintf("/sys/fs/cgroup/*%s/cgroup.procs", cgroup);
+	own_free char *text = xasprintf("%d", (int)pid);
+
+	if (glob(pat, 0, NULL, &g) == 0)
+		for (size_t i = 0; i < g.gl_pathc; i++)
+			file_poke(AT_FDCWD, g.gl_pathv[i], text, NULL);
+	globfree(&g);
+}
+
+static int restore_main(char **arg)
+{
+	struct err e = ERR_INIT;
+	own_ext_mounts struct ext_mounts mounts = EXT_MOUNTS_INIT;
+	own_freezer struct freezer fz = FREEZER_INIT;
+	own_fd int images = imgdir_open(&e);
+	own_free char *dir = freezer_find(0, arg[2], &e);
+	own_free char *parking = freezer_find(getpid(), NULL, &e);
+	struct criu *c = NULL;
+	const struct criu_opts co = { .netns = arg[1] };
+	uint8_t head[8];
+	pid_t init = 0;
+	char go;
+
+	if (criu_start(&c, &co, &e) < 0 || freezer_open(&fz, dir, false, &e) < 0)
+		return die(&e);
+	enter_cgroups(criu_pid(c), arg[2]);
+	if (read_all(0, head, 8) < 0)
+		return 1;
+	size_t n = be64_at(head);
+	own_free char *data = xmalloc(n);
+	if (read_all(0, data, n) < 0)
+		return 1;
+	start_ns = clock_ns();
+	struct reader r = reader_of(data, n);
+	if (ext_mounts_get(&r, &mounts, &e) < 0 ||
+	    imgdir_unpack(images, r.at, (size_t)(r.end - r.at), &e) < 0)
+		return die(&e);
+	say("images are here");
+	char **places = xcalloc(mounts.n + 1, sizeof(*places));
+	for (size_t i = 0; i < mounts.n; i++)
+		places[i] = place(&mounts, i, arg[2]);
+	say("places");
+	const struct restore_opts o = { .rootfs = arg[0], .images = images, .mounts = &mounts,
+		.places = places, .hold = &fz, .parking = parking ? parking : "/sys/fs/cgroup/freezer", .timeout_ms = 60000 };
+	if (criu_restore(c, &o, &init, &e) < 0) {
+		own_free char *log = NULL;
+		file_read(images, "restore.log", 1 << 20, &log, NULL, NULL);
+		fprintf(stderr, "%s\n", log ? log : "no log");
+		return die(&e);
+	}
+	say("restored, held");
+	fprintf(stderr, "init %d\n", (int)init);
+	printf("held %d\n", (int)init);
+	fflush(stdout);
+	if (read(0, &go, 1) != 1) {
+		kill(init, SIGKILL);
+		freezer_thaw(&fz, NULL);
+		return 1;
+	}
+	start_ns = clock_ns();
+	freezer_thaw(&fz, &e);
+	say("runs");
+	criu_free(c);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	signal(SIGPIPE, SIG_IGN);
+	log_init(LOG_LVL_DEBUG, to_stderr, NULL);
+	if (argc == 5 && strcmp(argv[1], "dump") == 0)
+		return dump_main(argv + 2);
+	if (argc == 5 && strcmp(argv[1], "restore") == 0)
+		return restore_main(argv + 2);
+	return 2;
+}
