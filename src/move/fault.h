@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * move/fault.h - named places where a test may break us.
+ *
+ * PMIGRATE_FAULT="PLACE:ACTION[,…]" in the environment of either end.  A PLACE is
+ * "source.STEP", "source.STEP.done", "agent.REQUEST" or "agent.REQUEST.done" (the names
+ * that --verbose logs); an ACTION is
+ *	kill	SIGKILL to this process
+ *	exit	this process ends at once, without undo
+ *	fail	the step fails with an error
+ *	stop	SIGSTOP to this process: the other end sees silence
+ *	nospc	the step fails as if the disk were full
+ * Without the variable, fault_point costs one compare.
+ */
+#ifndef MOVE_FAULT_H
+#define MOVE_FAULT_H
+
+#include "base/err.h"
+
+int fault_point(const char *end, const char *place, const char *suffix, struct err *e);
+
+#endif
