@@ -30,6 +30,7 @@ enum {
 	PROTO_FEATURE_ONLINE = 1u << 2,
 	PROTO_FEATURE_LAZY = 1u << 3,
 	PROTO_FEATURE_STREAMS = 1u << 4,
+	PROTO_FEATURES = PROTO_FEATURE_TREE, /* what this program can do */
 };
 
 enum proto_type {

@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: MIT
+#include "move/agent.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "config.h"
+#include "move/dest.h"
+#include "move/fault.h"
+#include "move/msg.h"
+#include "plan/facts.h"
+#include "tree/recv.h"
+#include "wire/peer.h"
+#include "wire/proto.h"
+
+/* Where the conversation is; a request is legal in some of them only. */
+enum agent_state {
+	AT_START = 1 << 0,  /* nothing said */
+	AT_HELLO = 1 << 1,  /* introduced */
+	AT_OPENED = 1 << 2, /* knows what shall come */
+	AT_AREA = 1 << 3,   /* has an area: from here on there is something to undo */
+	AT_ADOPTED = 1 << 4,
+	AT_READY = 1 << 5,  /* only the source decides now */
+	AT_ENDED = 1 << 6,  /* done or undone */
+};
+
+struct agent {
+	struct peer *peer;
+	enum agent_state state;
+	struct msg_open open;
+	const struct engine_ops *ops;
+	struct ct home;
+	struct dest dest;
+	struct tree_dest *tree;
+	bool bye;
+};
+
+static int reply_empty(struct agent *a, const struct frame *f, struct err *e)
+{
+	return peer_reply(a->peer, f->id, NULL, e);
+}
+
+static int reply_bool(struct agent *a, const struct frame *f, bool v, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+
+	buf_put_u8(&b, v);
+	return peer_reply(a->peer, f->id, &b, e);
+}
+
+static int on_hello(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	struct msg_hello theirs, mine = { .version = PROTO_VERSION,
+					  .features = PROTO_FEATURES,
+					  .program = (char *)(uintptr_t)PMIGRATE_VERSION };
+	char host[256] = "";
+
+	if (msg_hello_get(f, &theirs, e) < 0)
+		return -1;
+	msg_hello_fini(&theirs);
+	gethostname(host, sizeof(host) - 1);
+	mine.host = host;
+	msg_hello_put(&b, &mine);
+	a->state = AT_HELLO;
+	return peer_reply(a->peer, f->id, &b, e);
+}
+
+static int on_probe(struct agent *a, const struct frame *f, struct err *e)
+{
+	return f->len && f->data[0] == 1 ? reply_empty(a, f, e) : 0;
+}
+
+/*
+ * Unfinished migrations of the same container.  One that never became ready and
+ * whose agent is dead can only be undone: that is done here.  The others are
+ * told to the source, which knows the verdict.
+ */
+static int settle_stale(struct agent *a, struct strv *stale, struct err *e)
+{
+	char **ids = NULL;
+
+	if (journal_list(ROLE_DEST, &ids, e) < 0)
+		return -1;
+	for (size_t i = 0; ids[i]; i++) {
+		own_free char *id = ids[i];
+		const char *engine, *ct;
+		struct journal *j;
+		enum journal_state s;
+		bool live, same;
+
+		if (journal_peek(id, ROLE_DEST, &j, &live, NULL) < 0)
+			continue;
+		engine = journal_get(j, "engine");
+		ct = journal_get(j, "ct");
+		same = engine && ct && !strcmp(engine, a->ops->name) &&
+		       !strcmp(ct, a->open.desc.id);
+		s = journal_get_state(j);
+		journal_close(j);
+		if (!same || s == JOURNAL_DONE || s == JOURNAL_UNDONE)
+			continue;
+		if (s == JOURNAL_ACTIVE && !live && !(a->open.flags & OPEN_DRY_RUN)) {
+			struct dest d = DEST_INIT;
+			struct err why = ERR_INIT;
+
+			if (dest_resume(&d, id, &why) < 0 || dest_undo(&d, &why) < 0)
+				log_warn("migration %s could not be undone: %s", id, why.msg);
+			else
+				log_info("an earlier migration, %s, was undone", id);
+			dest_fini(&d);
+			continue;
+		}
+		strv_add(stale, id);
+	}
+	free(ids);
+	return 0;
+}
+
+static int on_open(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	struct msg_opened m = { .facts = BUF_INIT };
+	int ret = -1;
+
+	msg_open_fini(&a->open);
+	ct_fini(&a->home);
+	if (msg_open_get(f, &a->open, e) < 0)
+		return -1;
+	a->ops = engine_by_name(a->open.desc.engine);
+	if (!a->ops || !a->ops->present()) {
+		err_set(e, ERR_UNSUPPORTED, "this server has no %s containers",
+			a->open.desc.engine);
+		return err_hint(e, "set the engine up there, or choose another server");
+	}
+	if (settle_stale(a, &m.stale, e) < 0)
+		goto out;
+	if (a->ops->plan_home(&a->open.desc, &m.home, &m.refusal) == 0) {
+		m.kept_bytes = dest_kept_bytes(a->ops, &m.home);
+		a->home = m.home; /* lent to m for encoding */
+	}
+	if (facts_gather(&m.facts, a->ops, &a->open.desc, &m.home, e) < 0)
+		goto out;
+	msg_opened_put(&b, &m);
+	a->state = AT_OPENED;
+	ret = peer_reply(a->peer, f->id, &b, e);
+out:
+	if (a->home.id)
+		m.home = (struct ct)CT_INIT;
+	msg_opened_fini(&m);
+	return ret;
+}
+
+static int on_area(struct agent *a, const struct frame *f, struct err *e)
+{
+	bool keep = a->open.flags & (OPEN_KEEP_DST | OPEN_KEEP_ALWAYS);
+	struct tree_recv_opts opts = { 0 };
+	bool resumed;
+
+	if (a->open.flags & OPEN_DRY_RUN)
+		return err_set(e, ERR_PROTO, "a dry run asked for an area");
+	if (!a->home.id) /* plan_home refused: say it again */
+		return a->ops->plan_home(&a->open.desc, &a->home, e) < 0
+			       ? -1
+			       : err_set(e, ERR_PROTO, "OPEN must be repeated");
+	if (dest_begin(&a->dest, a->open.id, a->ops, &a->home, a->open.source, keep, e) < 0)
+		return -1;
+	a->state = AT_AREA;
+	if (dest_area(&a->dest, &resumed, e) < 0 ||
+	    tree_dest_open(&a->tree, a->home.private_area, &opts, e) < 0)
+		return -1;
+	return reply_bool(a, f, resumed, e);
+}
+
+static int on_pass(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	struct tree_stats stats = { 0 };
+	struct msg_pass m;
+
+	if (msg_pass_get(f, &m, e) < 0)
+		return -1;
+	if (m.n_streams != 1)
+		return err_set(e, ERR_PROTO, "a pass over %u streams, but only one is open",
+			       m.n_streams);
+	if (tree_dest_pass(a->tree, &a->peer, 1, &stats, e) < 0)
+		return -1;
+	tree_stats_put(&b, &stats);
+	return peer_reply(a->peer, f->id, &b, e);
+}
+
+static int on_config(struct agent *a, const struct frame *f, struct err *e)
+{
+	/* The tree is complete: let its resources go before the container starts. */
+	tree_dest_close(take_ptr(&a->tree));
+	if (dest_adopt(&a->dest, &a->open.desc, e) < 0)
+		return -1;
+	a->state = AT_ADOPTED;
+	return reply_empty(a, f, e);
+}
+
+static int on_hold(struct agent *a, const struct frame *f, struct err *e)
+{
+	bool run;
+
+	if (msg_bool_get(f, &run, e) < 0 || dest_hold(&a->dest, run, e) < 0)
+		return -1;
+	a->state = AT_READY;
+	return reply_empty(a, f, e);
+}
+
+static int on_commit(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	struct msg_committed m = { .done = true };
+
+	if (dest_commit(&a->dest, &m.why) < 0) {
+		if (m.why.code == ERR_RECOVER) {
+			*e = m.why;
+			return -1;
+		}
+		m.done = false;
+	}
+	a->state = AT_ENDED;
+	msg_committed_put(&b, &m);
+	return peer_reply(a->peer, f->id, &b, e);
+}
+
+static int on_undo(struct agent *a, const struct frame *f, struct err *e)
+{
+	tree_dest_close(take_ptr(&a->tree));
+	if (a->dest.journal && dest_undo(&a->dest, e) < 0)
+		return -1;
+	a->state = AT_ENDED;
+	return reply_empty(a, f, e);
+}
+
+/* What became of migration `id`, and carry out the verdict on it. */
+static void settle(const struct msg_ask *ask, struct msg_asked *out)
+{
+	struct dest d = DEST_INIT;
+	struct journal *j = NULL;
+	bool live;
+
+	if (journal_peek(ask->id, ROLE_DEST, &j, &live, NULL) < 0)
+		return; /* none */
+	out->state = journal_get_state(j);
+	journal_close(j);
+	if (ask->verdict == VERDICT_ASK || out->state == JOURNAL_DONE ||
+	    out->state == JOURNAL_UNDONE)
+		return;
+	if (dest_resume(&d, ask->id, &out->why) == 0) {
+		out->state = journal_get_state(d.journal);
+		if (out->state == JOURNAL_DONE || out->state == JOURNAL_UNDONE)
+			;
+		else if (ask->verdict == VERDICT_COMMIT && out->state == JOURNAL_ACTIVE)
+			dest_undo(&d, &out->why); /* it never became ready */
+		else if (ask->verdict == VERDICT_COMMIT)
+			dest_commit(&d, &out->why);
+		else if (out->state != JOURNAL_COMMITTED)
+			dest_undo(&d, &out->why);
+		out->state = journal_get_state(d.journal);
+	}
+	dest_fini(&d);
+}
+
+static int on_ask(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	struct msg_asked m = { .state = JOURNAL_NONE };
+	struct msg_ask ask;
+
+	if (msg_ask_get(f, &ask, e) < 0)
+		return -1;
+	settle(&ask, &m);
+	msg_asked_put(&b, &m);
+	return peer_reply(a->peer, f->id, &b, e);
+}
+
+static int on_bye(struct agent *a, const struct frame *f, struct err *e)
+{
+	a->bye = true;
+	return reply_empty(a, f, e);
+}
+
+static const struct handler {
+	uint8_t type;
+	const char *name; /* the fault point */
+	unsigned states;  /* in which it is legal */
+	int (*run)(struct agent *a, const struct frame *f, struct err *e);
+} handlers[] = {
+	{ PROTO_HELLO, "hello", AT_START, on_hello },
+	{ PROTO_PROBE, "probe", AT_HELLO | AT_OPENED, on_probe },
+	{ PROTO_ASK, "ask", AT_HELLO | AT_OPENED, on_ask },
+	{ PROTO_OPEN, "open", AT_HELLO | AT_OPENED, on_open },
+	{ PROTO_AREA, "area", AT_OPENED, on_area },
+	{ PROTO_PASS, "pass", AT_AREA, on_pass },
+	{ PROTO_CONFIG, "config", AT_AREA, on_config },
+	{ PROTO_HOLD, "hold", AT_ADOPTED, on_hold },
+	{ PROTO_COMMIT, "commit", AT_READY, on_commit },
+	{ PROTO_UNDO, "undo", AT_HELLO | AT_OPENED | AT_AREA | AT_ADOPTED | AT_READY, on_undo },
+	{ PROTO_BYE, "bye", AT_HELLO | AT_OPENED | AT_ENDED, on_bye },
+};
+
+static int handle(struct agent *a, const struct frame *f, struct err *e)
+{
+	for (size_t i = 0; i < array_len(handlers); i++) {
+		const struct handler *h = &handlers[i];
+
+		if (h->type != f->type)
+			continue;
+		if (!(h->states & a->state))
+			return err_set(e, ERR_PROTO, "request '%s' came out of turn", h->name);
+		if (fault_point("agent", h->name, "", e) < 0 || h->run(a, f, e) < 0)
+			return -1;
+		return fault_point("agent", h->name, ".done", e);
+	}
+	return err_set(e, ERR_PROTO, "unknown request %u", f->type);
+}
+
+static void log_home(void *arg, enum log_level level, const char *line)
+{
+	peer_log(arg, level, line);
+}
+
+/* The link or a request failed: put back what may be put back, then say why. */
+static void give_up(struct agent *a, const struct err *why)
+{
+	struct err undo = ERR_INIT;
+
+	cancel_allow(false);
+	tree_dest_close(take_ptr(&a->tree));
+	if (a->dest.journal && journal_get_state(a->dest.journal) == JOURNAL_ACTIVE &&
+	    dest_undo(&a->dest, &undo) < 0)
+		log_warn("could not put everything back: %s", undo.msg);
+	peer_abort(a->peer, why);
+}
+
+/* Our stdin and stdout are the link; nothing else may read or write them. */
+static int take_stdio(int fds[2], struct err *e)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	fds[0] = fcntl(STDIN_FILENO, F_DUPFD_CLOEXEC, 3);
+	fds[1] = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (null < 0 || fds[0] < 0 || fds[1] < 0 || dup2(null, STDIN_FILENO) < 0 ||
+	    dup2(null, STDOUT_FILENO) < 0)
+		return err_sys(e, "cannot take over stdin and stdout");
+	close(null);
+	return 0;
+}
+
+int agent_main(void)
+{
+	static const char greeting[] = PROTO_GREETING "\n";
+	struct agent a = { .state = AT_START, .dest = DEST_INIT };
+	struct peer_opts opts = { .name = "the source" };
+	struct err e = ERR_INIT;
+	int fds[2];
+
+	signal(SIGPIPE, SIG_IGN);
+	cancel_install();
+	if (take_stdio(fds, &e) < 0 || write_all(fds[1], greeting, sizeof(greeting) - 1) < 0 ||
+	    peer_new(&a.peer, fds[0], fds[1], &opts, &e) < 0) {
+		fprintf(stderr, "pmigrate agent: %s\n", e.msg);
+		return 2;
+	}
+	log_init(LOG_LVL_DEBUG, log_home, a.peer);
+	while (!a.bye) {
+		own_frame struct frame f = FRAME_INIT;
+
+		if (peer_recv(a.peer, &f, &e) < 0 || handle(&a, &f, &e) < 0) {
+			give_up(&a, &e);
+			break;
+		}
+	}
+	log_init(LOG_LVL_ERROR, NULL, NULL);
+	tree_dest_close(a.tree);
+	dest_fini(&a.dest);
+	msg_open_fini(&a.open);
+	ct_fini(&a.home);
+	peer_free(a.peer);
+	return a.bye ? 0 : 2;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * move/dest.h - what a migration does to the destination, and how it is taken
+ * back or made final.
+ *
+ * Everything is written to the journal before it is done, and undo and commit
+ * read only the journal: the agent that did it, the agent that is asked about
+ * it after a crash, and `pmigrate recover` take the same path.  All are
+ * idempotent.
+ */
+#ifndef MOVE_DEST_H
+#define MOVE_DEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "move/journal.h"
+
+struct dest {
+	struct journal *journal; /* owned */
+	const struct engine_ops *ops;
+	struct ct home;
+	int lock_fd;
+};
+
+#define DEST_INIT { .lock_fd = -1 }
+void dest_fini(struct dest *d); /* lets go of journal and lock; undoes nothing */
+
+/* Begins: journal and sticky lock.  On failure nothing was done. */
+int dest_begin(struct dest *d, const char *id, const struct engine_ops *ops,
+	       const struct ct *home, const char *source, bool keep, struct err *e);
+
+/* Takes over an unfinished one from its journal (recover, ASK).  A process that still
+ * works on it is ended first. */
+int dest_resume(struct dest *d, const char *id, struct err *e);
+
+/* The private area: a kept one of an earlier try is taken up again (*resumed), else it
+ * is made. */
+int dest_area(struct dest *d, bool *resumed, struct err *e);
+
+/* Bytes of a kept area of this container, 0 when there is none. */
+uint64_t dest_kept_bytes(const struct engine_ops *ops, const struct ct *home);
+
+/* Registers it; holds it when `run`; then state ready. */
+int dest_adopt(struct dest *d, const struct ct_desc *desc, struct err *e);
+int dest_hold(struct dest *d, bool run, struct err *e);
+
+/* Lets it run when it was held, state done.  On failure it was undone, and is
+ * durably so: the source may run its copy again. */
+int dest_commit(struct dest *d, struct err *e);
+
+/* Puts everything back, state undone.  Must not be called once committed. */
+int dest_undo(struct dest *d, struct err *e);
+
+#endif
