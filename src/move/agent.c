@@ -16,7 +16,7 @@
 #include "move/dest.h"
 #include "move/fault.h"
 #include "move/msg.h"
-#include "plan/facts.h"
+#include "plan/gather.h"
 #include "tree/recv.h"
 #include "wire/peer.h"
 #include "wire/proto.h"
@@ -66,6 +66,7 @@ static int on_hello(struct agent *a, const struct frame *f, struct err *e)
 
 	if (msg_hello_get(f, &theirs, e) < 0)
 		return -1;
+	peer_set_silence(a->peer, (int)(theirs.silence_ms & INT32_MAX));
 	msg_hello_fini(&theirs);
 	gethostname(host, sizeof(host) - 1);
 	mine.host = host;
@@ -127,7 +128,8 @@ static int settle_stale(struct agent *a, struct strv *stale, struct err *e)
 static int on_open(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
-	struct msg_opened m = { .facts = BUF_INIT };
+	struct msg_opened m = { .kept_bytes = 0 };
+	struct err taken = ERR_INIT;
 	int ret = -1;
 
 	msg_open_fini(&a->open);
@@ -140,20 +142,16 @@ static int on_open(struct agent *a, const struct frame *f, struct err *e)
 			a->open.desc.engine);
 		return err_hint(e, "set the engine up there, or choose another server");
 	}
-	if (settle_stale(a, &m.stale, e) < 0)
+	if (settle_stale(a, &m.stale, e) < 0 ||
+	    facts_gather(&a->open.need, &a->open.desc, &m.facts, e) < 0)
 		goto out;
-	if (a->ops->plan_home(&a->open.desc, &m.home, &m.refusal) == 0) {
-		m.kept_bytes = dest_kept_bytes(a->ops, &m.home);
-		a->home = m.home; /* lent to m for encoding */
-	}
-	if (facts_gather(&m.facts, a->ops, &a->open.desc, &m.home, e) < 0)
-		goto out;
+	/* Why it cannot be had stands in the facts. */
+	if (a->ops->plan_home(&a->open.desc, &a->home, &taken) == 0)
+		m.kept_bytes = dest_kept_bytes(a->ops, &a->home);
 	msg_opened_put(&b, &m);
 	a->state = AT_OPENED;
 	ret = peer_reply(a->peer, f->id, &b, e);
 out:
-	if (a->home.id)
-		m.home = (struct ct)CT_INIT;
 	msg_opened_fini(&m);
 	return ret;
 }
@@ -161,7 +159,7 @@ out:
 static int on_area(struct agent *a, const struct frame *f, struct err *e)
 {
 	bool keep = a->open.flags & (OPEN_KEEP_DST | OPEN_KEEP_ALWAYS);
-	struct tree_recv_opts opts = { 0 };
+	struct tree_dest_opts opts = { 0 };
 	bool resumed;
 
 	if (a->open.flags & OPEN_DRY_RUN)
@@ -174,14 +172,13 @@ static int on_area(struct agent *a, const struct frame *f, struct err *e)
 		return -1;
 	a->state = AT_AREA;
 	if (dest_area(&a->dest, &resumed, e) < 0 ||
-	    tree_dest_open(&a->tree, a->home.private_area, &opts, e) < 0)
+	    tree_dest_open(&a->tree, AT_FDCWD, a->home.private_area, &opts, e) < 0)
 		return -1;
 	return reply_bool(a, f, resumed, e);
 }
 
 static int on_pass(struct agent *a, const struct frame *f, struct err *e)
 {
-	own_buf struct buf b = BUF_INIT;
 	struct tree_stats stats = { 0 };
 	struct msg_pass m;
 
@@ -190,10 +187,11 @@ static int on_pass(struct agent *a, const struct frame *f, struct err *e)
 	if (m.n_streams != 1)
 		return err_set(e, ERR_PROTO, "a pass over %u streams, but only one is open",
 			       m.n_streams);
-	if (tree_dest_pass(a->tree, &a->peer, 1, &stats, e) < 0)
+	/* Synced after each pass, so that the last one, within the downtime, has little
+	 * to wait for. */
+	if (tree_dest_pass(a->tree, &a->peer, 1, &stats, e) < 0 || tree_dest_sync(a->tree, e) < 0)
 		return -1;
-	tree_stats_put(&b, &stats);
-	return peer_reply(a->peer, f->id, &b, e);
+	return reply_empty(a, f, e);
 }
 
 static int on_config(struct agent *a, const struct frame *f, struct err *e)

@@ -7,7 +7,7 @@
 #include "base/own.h"
 #include "wire/proto.h"
 
-enum { MAX_HOST = 255, MAX_STALE = 1000, MAX_FACTS = 256 << 10 };
+enum { MAX_HOST = 255, MAX_STALE = 1000 };
 
 static int ended(const struct reader *r, const char *what, struct err *e)
 {
@@ -44,6 +44,7 @@ void msg_hello_put(struct buf *b, const struct msg_hello *m)
 {
 	buf_put_u32(b, m->version);
 	buf_put_u32(b, m->features);
+	buf_put_u32(b, m->silence_ms);
 	buf_put_str(b, m->host);
 	buf_put_str(b, m->program);
 }
@@ -52,7 +53,9 @@ int msg_hello_get(const struct frame *f, struct msg_hello *m, struct err *e)
 {
 	struct reader r = reader_of(f->data, f->len);
 
-	*m = (struct msg_hello){ .version = get_u32(&r), .features = get_u32(&r) };
+	*m = (struct msg_hello){ .version = get_u32(&r) };
+	m->features = get_u32(&r);
+	m->silence_ms = get_u32(&r);
 	m->host = get_str(&r, MAX_HOST);
 	m->program = get_str(&r, MAX_HOST);
 	if (ended(&r, "HELLO", e) == 0)
@@ -74,6 +77,7 @@ void msg_open_put(struct buf *b, const struct msg_open *m)
 	buf_put_u32(b, m->flags);
 	buf_put_str(b, m->source);
 	ct_desc_put(b, &m->desc);
+	need_put(b, &m->need);
 }
 
 int msg_open_get(const struct frame *f, struct msg_open *m, struct err *e)
@@ -84,7 +88,8 @@ int msg_open_get(const struct frame *f, struct msg_open *m, struct err *e)
 	get_id(&r, m->id);
 	m->flags = get_u32(&r);
 	m->source = get_str(&r, MAX_HOST);
-	if (ct_desc_get(&r, &m->desc, e) == 0 && ended(&r, "OPEN", e) == 0)
+	if (ct_desc_get(&r, &m->desc, e) == 0 && need_get(&r, &m->need, e) == 0 &&
+	    ended(&r, "OPEN", e) == 0)
 		return 0;
 	msg_open_fini(m);
 	return -1;
@@ -94,34 +99,27 @@ void msg_open_fini(struct msg_open *m)
 {
 	free(m->source);
 	ct_desc_fini(&m->desc);
+	need_fini(&m->need);
 	memset(m, 0, sizeof(*m));
 }
 
 void msg_opened_put(struct buf *b, const struct msg_opened *m)
 {
-	buf_put_str(b, m->home.id);
-	buf_put_str(b, m->home.private_area);
-	buf_put_str(b, m->home.root);
-	put_err(b, &m->refusal);
+	facts_put(b, &m->facts);
 	buf_put_u32(b, (uint32_t)m->stale.n);
 	for (size_t i = 0; i < m->stale.n; i++)
 		buf_put_str(b, m->stale.item[i]);
 	buf_put_u64(b, m->kept_bytes);
-	buf_put_bytes(b, m->facts.data, m->facts.len);
 }
 
 int msg_opened_get(const struct frame *f, struct msg_opened *m, struct err *e)
 {
 	struct reader r = reader_of(f->data, f->len);
-	const uint8_t *facts;
 	uint32_t n;
-	size_t len;
 
 	memset(m, 0, sizeof(*m));
-	m->home.id = get_str(&r, MAX_HOST);
-	m->home.private_area = get_str(&r, PROTO_MAX_PATH);
-	m->home.root = get_str(&r, PROTO_MAX_PATH);
-	get_err(&r, &m->refusal);
+	if (facts_get(&r, &m->facts, e) < 0)
+		return -1;
 	n = get_u32(&r);
 	if (n > MAX_STALE)
 		r.bad = true;
@@ -132,9 +130,6 @@ int msg_opened_get(const struct frame *f, struct msg_opened *m, struct err *e)
 		strv_add(&m->stale, id);
 	}
 	m->kept_bytes = get_u64(&r);
-	facts = get_bytes(&r, MAX_FACTS, &len);
-	if (facts)
-		buf_put(&m->facts, facts, len);
 	if (ended(&r, "OPEN reply", e) == 0)
 		return 0;
 	msg_opened_fini(m);
@@ -143,9 +138,8 @@ int msg_opened_get(const struct frame *f, struct msg_opened *m, struct err *e)
 
 void msg_opened_fini(struct msg_opened *m)
 {
-	ct_fini(&m->home);
+	facts_fini(&m->facts);
 	strv_fini(&m->stale);
-	buf_fini(&m->facts);
 	memset(m, 0, sizeof(*m));
 }
 

@@ -29,11 +29,14 @@
 #include "base/strv.h"
 #include "engine/engine.h"
 #include "move/journal.h"
+#include "plan/facts.h"
+#include "plan/need.h"
 #include "wire/frame.h"
 
 struct msg_hello {
 	uint32_t version;
 	uint32_t features;
+	uint32_t silence_ms; /* after so long without a frame the link counts as dead */
 	char *host;    /* its own name for itself */
 	char *program; /* version text, for the log */
 };
@@ -50,14 +53,13 @@ struct msg_open {
 	uint32_t flags;
 	char *source;		 /* what to call the other server in journals */
 	struct ct_desc desc;
+	struct need need;
 };
 
 struct msg_opened {
-	struct ct home;		/* where it would live */
-	struct err refusal;	/* plan_home's error, or code ERR_NONE */
-	struct strv stale;	/* unfinished migrations of that container here */
-	uint64_t kept_bytes;	/* of an earlier try's area; 0: none */
-	struct buf facts;	/* plan/facts.h's own encoding */
+	struct facts facts;  /* with the home it would have there, or why not */
+	struct strv stale;   /* unfinished migrations of that container here */
+	uint64_t kept_bytes; /* of an earlier try's area; 0: none */
 };
 
 enum pass_kind { PASS_FIRST = 1, PASS_NEXT = 2, PASS_LAST = 3 };

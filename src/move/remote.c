@@ -60,13 +60,14 @@ static int open_local(struct child *c, struct err *e)
 	return err_set(e, ERR_CONNECT, "the agent of this server does not start");
 }
 
-static int say_hello(struct remote *r, struct err *e)
+static int say_hello(struct remote *r, int silence_ms, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
 	char host[256] = "";
 	struct msg_hello mine = { .version = PROTO_VERSION,
 				  .features = PROTO_FEATURES,
+				  .silence_ms = (uint32_t)silence_ms,
 				  .host = host,
 				  .program = (char *)(uintptr_t)PMIGRATE_VERSION };
 
@@ -101,7 +102,7 @@ int remote_open(struct remote *r, const struct where *w, const struct link_opts 
 		return -1;
 	opts.arg = (void *)(uintptr_t)name;
 	if (peer_new(&r->peer, take_fd(&r->child.out), take_fd(&r->child.in), &opts, e) < 0 ||
-	    say_hello(r, e) < 0) {
+	    say_hello(r, o->timeout_ms, e) < 0) {
 		peer_free(take_ptr(&r->peer));
 		child_fini(&r->child);
 		msg_hello_fini(&r->hello);

@@ -22,9 +22,9 @@ enum step_kind { STEP_REVERSIBLE, STEP_COMMIT, STEP_AFTER };
 
 struct step {
 	const char *name;  /* the fault point and the log's word */
-	const char *title; /* what the user reads; NULL: not shown */
+	int phase;	   /* of the plan's phases: what the user sees it as */
 	enum step_kind kind;
-	/* NULL: always. */
+	/* NULL: always.  Its answer must not change while the list runs. */
 	bool (*wanted)(const void *ctx);
 	int (*run)(void *ctx, struct err *e);
 	/* NULL: nothing to undo.  Failures inside undo are logged and do not stop it. */

@@ -20,7 +20,7 @@ enum { IN_SIZE = 128 << 10, MAX_PARTS = 15 };
 
 struct peer {
 	char *name;
-	int silence_ms;
+	_Atomic int silence_ms; /* set under beat_lock */
 	struct bucket *limit;
 	void (*on_log)(void *, enum log_level, const char *);
 	void *arg;
@@ -182,12 +182,10 @@ int peer_send_now(struct peer *p, uint8_t type, uint32_t id, const void *data, s
 static void *beat_main(void *arg)
 {
 	struct peer *p = arg;
-	unsigned every_ms = (unsigned)p->silence_ms / 4;
 
-	if (every_ms > 5000)
-		every_ms = 5000;
 	pthread_mutex_lock(&p->beat_lock);
 	while (!p->stop) {
+		unsigned every_ms = p->silence_ms < 20000 ? (unsigned)p->silence_ms / 4 : 5000;
 		struct timespec until;
 
 		clock_gettime(CLOCK_MONOTONIC, &until);
@@ -271,6 +269,16 @@ void peer_free(struct peer *p)
 	free(p->in);
 	free(p->name);
 	free(p);
+}
+
+void peer_set_silence(struct peer *p, int silence_ms)
+{
+	if (silence_ms <= 0)
+		return;
+	pthread_mutex_lock(&p->beat_lock);
+	p->silence_ms = silence_ms;
+	pthread_cond_signal(&p->beat_wake); /* it may have to beat faster */
+	pthread_mutex_unlock(&p->beat_lock);
 }
 
 const char *peer_name(const struct peer *p)

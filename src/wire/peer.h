@@ -48,6 +48,9 @@ int peer_new(struct peer **out, int rfd, int wfd, const struct peer_opts *opts,
 /* Closes the link; NULL is fine. */
 void peer_free(struct peer *p);
 
+/* Another silence than it was opened with; 0 is ignored.  Before anything else is sent. */
+void peer_set_silence(struct peer *p, int silence_ms);
+
 const char *peer_name(const struct peer *p);
 struct peer_stats peer_stats(struct peer *p);
 

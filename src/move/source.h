@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * move/source.h - c -> c as seen from the source: its context and its steps.
+ *
+ * The cold move's steps stand in source.c as one list.  What happens before a
+ * byte moves (looking, connecting, checking, predicting) is in source_check.c.
+ */
+#ifndef MOVE_SOURCE_H
+#define MOVE_SOURCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "engine/engine.h"
+#include "move/guard.h"
+#include "move/origin.h"
+#include "move/remote.h"
+#include "plan/event.h"
+#include "plan/facts.h"
+#include "plan/need.h"
+#include "tree/send.h"
+
+struct source {
+	/* given */
+	const struct job *job;
+	struct events *ev;
+
+	/* found out before anything is changed */
+	const struct engine_ops *ops;
+	struct ct ct;
+	enum ct_state was;	/* before we did anything */
+	struct ct_desc desc;	/* with the job's wishes put in */
+	struct need need;
+	struct facts here;
+	struct msg_opened opened;
+	bool run_there;		/* it shall run at the destination */
+	char id[JOURNAL_ID_MAX];
+
+	/* open while it goes on */
+	struct guard guard;
+	struct origin origin;
+	struct remote remote;
+	struct bucket *limit;
+	struct tree_source *tree;
+	struct live *live;
+	bool area_begun;	/* the agent has something to undo */
+
+	/* told */
+	int phase;		/* enum phase that is shown, or -1 */
+	uint64_t begun_ns, down_ns, up_ns;
+	struct account account;
+};
+
+/* Looks at the container and connects; checks everything; tells all findings.
+ * Fills `ops` to `run_there`.  Changes nothing anywhere. */
+int source_find(struct source *s, struct err *e);
+int source_connect(struct source *s, struct err *e);
+int source_check(struct source *s, struct err *e);
+/* --dry-run, after the check. */
+int source_predict(struct source *s, struct err *e);
+
+#endif
