@@ -75,6 +75,18 @@ int err_wrap(struct err *e, const char *fmt, ...) __attribute__((format(printf, 
 /* Sets the hint of an error that was set before. */
 int err_hint(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
+/* The same calls, said so that a compiler or analyzer sees the -1. */
+static inline int err_failed(int result)
+{
+	(void)result;
+	return -1;
+}
+
+#define err_set(...)  err_failed((err_set)(__VA_ARGS__))
+#define err_sys(...)  err_failed((err_sys)(__VA_ARGS__))
+#define err_wrap(...) err_failed((err_wrap)(__VA_ARGS__))
+#define err_hint(...) err_failed((err_hint)(__VA_ARGS__))
+
 /* A short stable word for a code ("disk", "link", …), for logs, journals and --batch. */
 const char *err_code_word(enum err_code code);
 

@@ -40,9 +40,9 @@ static const enum err_code table[] = {
 
 uint16_t proto_code_of(enum err_code code)
 {
-	for (uint16_t i = 1; i < array_len(table); i++) {
+	for (size_t i = 1; i < array_len(table); i++) {
 		if (table[i] == code)
-			return i;
+			return (uint16_t)i;
 	}
 	return 1;
 }
