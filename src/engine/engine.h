@@ -138,6 +138,12 @@ struct engine_ops {
 	int (*hold)(const struct ct *ct, struct err *e);
 	int (*let_run)(const struct ct *ct, struct err *e);
 	int (*unhold)(const struct ct *ct, struct err *e);
+
+	/* Local move.  The stopped container `from` goes by `to`'s id, name and paths from
+	 * now on: config, scripts and names; the areas themselves are the caller's.
+	 * Atomic, idempotent; undone by calling it the other way round.  ERR_EXISTS or
+	 * ERR_NAME_USED when another container has what `to` wants. */
+	int (*rename)(const struct ct *from, const struct ct *to, struct err *e);
 };
 
 /* NULL-terminated, in the order in which names are looked up. */

@@ -17,8 +17,6 @@
 #include "base/own.h"
 #include "base/path.h"
 
-#define KEPT_DIR JOURNAL_DIR "/kept"
-
 enum { TAKE_OVER_MS = 10000 };
 
 void dest_fini(struct dest *d)
@@ -130,9 +128,10 @@ int dest_resume(struct dest *d, const char *id, struct err *e)
 
 /* --- the private area ------------------------------------------------------------ */
 
+/* The file that says so: kept/ENGINE-ID beside the journals. */
 static char *kept_record(const struct engine_ops *ops, const char *ct_id)
 {
-	return xasprintf(KEPT_DIR "/%s-%s", ops->name, ct_id);
+	return xasprintf("%s/kept/%s-%s", journal_dir(), ops->name, ct_id);
 }
 
 /* Where an earlier try's area was kept, or NULL; the caller's. */
@@ -215,7 +214,7 @@ static int keep_area(struct dest *d, struct err *e)
 		to = xasprintf("%s.migrated.%u", area, n);
 	}
 	line = xasprintf("%s\n", to);
-	if (path_mkdirs(KEPT_DIR, 0700, e) < 0 ||
+	if (make_parent(record, e) < 0 ||
 	    file_replace(AT_FDCWD, record, line, strlen(line), 0600, e) < 0)
 		return -1;
 	if (rename(area, to) < 0)

@@ -36,6 +36,13 @@ const char *journal_state_word(enum journal_state s)
 	return words[s];
 }
 
+const char *journal_dir(void)
+{
+	const char *dir = getenv("PMIGRATE_STATE_DIR");
+
+	return dir && *dir ? dir : "/var/lib/pmigrate";
+}
+
 static const char *suffix_of(enum journal_role role)
 {
 	return role == ROLE_SOURCE ? ".source" : ".dest";
@@ -74,7 +81,7 @@ bool journal_id_ok(const char *id)
 
 static char *path_of(const char *id, enum journal_role role)
 {
-	return xasprintf(JOURNAL_DIR "/%s%s", id, suffix_of(role));
+	return xasprintf("%s/%s%s", journal_dir(), id, suffix_of(role));
 }
 
 static struct journal *journal_new(const char *id)
@@ -128,7 +135,7 @@ int journal_create(const char *id, enum journal_role role, struct journal **out,
 
 	if (!journal_id_ok(id))
 		return err_set(e, ERR_PROTO, "'%s' is no migration's id", id);
-	if (path_mkdirs(JOURNAL_DIR, 0700, e) < 0)
+	if (path_mkdirs(journal_dir(), 0700, e) < 0)
 		return -1;
 	j = journal_new(id);
 	j->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
@@ -280,13 +287,13 @@ int journal_list(enum journal_role role, char ***out, struct err *e)
 {
 	const char *suffix = suffix_of(role);
 	own_free struct listed *all = NULL;
-	own_dir DIR *d = opendir(JOURNAL_DIR);
+	own_dir DIR *d = opendir(journal_dir());
 	struct dirent *de;
 	size_t n = 0;
 	char **ids;
 
 	if (!d && errno != ENOENT)
-		return err_sys(e, "cannot read " JOURNAL_DIR);
+		return err_sys(e, "cannot read %s", journal_dir());
 	while (d && (de = readdir(d))) {
 		size_t len = strlen(de->d_name), slen = strlen(suffix);
 		struct stat st;

@@ -3,7 +3,7 @@
  * move/journal.h - what a migration has done so far, so that a crash at any
  * instant can be undone or finished.
  *
- * One small text file per migration and end, JOURNAL_DIR/ID.ROLE.  Lines are
+ * One small text file per migration and end, ID.ROLE in journal_dir().  Lines are
  * "key value", appended and fsync'ed one by one; a later line of the same key
  * wins; a last line without newline was never written.  Only the process that
  * holds the file's flock may append.
@@ -24,7 +24,8 @@
 
 #include "base/err.h"
 
-#define JOURNAL_DIR "/var/lib/pmigrate"
+/* /var/lib/pmigrate, or what PMIGRATE_STATE_DIR says (tests). */
+const char *journal_dir(void);
 
 enum journal_state {
 	JOURNAL_NONE = 0, /* there is no such migration here */

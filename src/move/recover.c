@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "move/dest.h"
+#include "move/local.h"
 #include "move/move.h"
 #include "move/origin.h"
 #include "move/remote.h"
@@ -112,6 +113,14 @@ static int recover_source(const char *id, const struct teller *t, struct err *e)
 
 	if (origin_resume(&o, id, e) < 0)
 		goto out;
+	if (local_is(o.journal) && journal_get_state(o.journal) != JOURNAL_DONE &&
+	    journal_get_state(o.journal) != JOURNAL_UNDONE) {
+		ret = local_recover(&o, e);
+		if (ret == 0)
+			tell(t, "local move %s of Container %s is %s", id, o.ct.id,
+			     journal_get_state(o.journal) == JOURNAL_DONE ? "finished" : "undone");
+		goto out;
+	}
 	switch (journal_get_state(o.journal)) {
 	case JOURNAL_ACTIVE:
 	case JOURNAL_READY:

@@ -474,7 +474,7 @@ int move_run(const struct job *job, struct events *ev, struct err *e)
 	journal_prune();
 	gethostname(host, sizeof(host) - 1);
 	event_begin(ev, job, job->src.name, host, dst);
-	if (!job->dst.where.host && !job->dry_run)
+	if (!job->dst.where.host)
 		ret = local_run(job, ev, e);
 	else
 		ret = (job->dry_run || guard_start(&s.guard, e) == 0) && run(&s, e) == 0 ? 0 : -1;
