@@ -25,6 +25,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/spawn.h"
+#include "base/strv.h"
 #include "criu/dump.h"
 #include "criu/imgdir.h"
 #include "criu/restore.h"
@@ -69,8 +70,23 @@ static int dump_main(char **arg)
 	own_fd int images = imgdir_open(&e);
 	own_buf struct buf out = BUF_INIT;
 	struct criu *c = NULL;
-	const struct criu_opts co = { .netns = arg[2] };
+	own_strv struct strv env = STRV_INIT;
+	int shim = getenv("LIVE_SHIM") ? imgdir_open(&e) : -1;
 	char line[64] = "";
+
+	if (shim >= 0) {
+		own_free char *sp = xasprintf("/proc/%d/smaps", (int)init);
+		own_free char *to = xasprintf("smaps-%d", (int)init);
+		own_free char *text = NULL;
+		size_t n;
+
+		file_read(AT_FDCWD, sp, 16 << 20, &text, &n, &e);
+		imgdir_put(shim, to, text, n, &e);
+		strv_addf(&env, "PMIGRATE_SHIM=/proc/%d/fd/%d", (int)getpid(), shim);
+		strv_add(&env, "CRIU_PMC_OFF=1");
+	}
+	const struct criu_opts co = { .netns = arg[2], .preload = getenv("LIVE_SHIM"),
+		.env = (const char *const *)env.item };
 
 	if (!dir || images < 0 || file_read(AT_FDCWD, mi_path, 1 << 20, &mi, NULL, &e) < 0 ||
 	    ext_mounts_read(&mounts, mi, &e) < 0 || criu_start(&c, &co, &e) < 0 ||
@@ -86,6 +102,13 @@ static int dump_main(char **arg)
 	if (criu_dump(c, &d, &e) < 0)
 		return die(&e);
 	say("dumped");
+	if (shim >= 0) {
+		own_free char *to = xasprintf("hidden-%d", (int)init);
+		own_free char *text = NULL;
+
+		file_read(shim, to, 16 << 20, &text, NULL, &e);
+		fprintf(stderr, "hidden: %s\n", text ? text : e.msg);
+	}
 	ext_mounts_put(&out, &mounts);
 	if (imgdir_pack(images, &out, &e) < 0)
 		return die(&e);

@@ -1,0 +1,387 @@
+// SPDX-License-Identifier: MIT
+/*
+ * criu-shim.so: preloaded into the one `criu swrk` that dumps, and only there.
+ *
+ * CRIU looks at memory in ways whose cost grows with its size, inside the
+ * freeze.  What the agent knows already is answered here:
+ *
+ *	openat(…, "smaps")       maps of now, VmFlags of the last pre-copy round; the real
+ *	                         smaps where they do not fit
+ *	ioctl(PAGEMAP_SCAN)      of a mapping whose pages the agent moves: no pages
+ *	                         of guard regions of a process that had none: none
+ *	lseek(SEEK_DATA)         of shared memory that the agent moves: no data
+ *
+ * Everything else, every process the agent does not track, and any doubt goes
+ * to the kernel.  The files that they share are described in shim_text.h; the
+ * environment names their directory.  CRIU is asked to look at one mapping at a
+ * time (CRIU_PMC_OFF), so that a scan is of one mapping or none.
+ *
+ * Nothing here may change how CRIU fails: errno of the real call stays.
+ */
+#undef _FILE_OFFSET_BITS /* lseek and lseek64 are both defined here */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "criu/shim_text.h"
+
+/* What CRIU finds instead of libc's own. */
+#define INSTEAD __attribute__((visibility("default")))
+
+#pragma GCC visibility push(default)
+int __openat_2(int dirfd, const char *path, int flags);
+int __openat64_2(int dirfd, const char *path, int flags);
+#pragma GCC visibility pop
+
+/* linux/fs.h of 6.7; the number is part of the kernel's interface. */
+struct pm_scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PM_SCAN	     _IOWR('f', 16, struct pm_scan)
+#define PM_IS_GUARD  (1ull << 8)
+
+enum { TEXT_MAX = 256 << 20 };
+
+struct hidden {
+	int pid;
+	uint64_t start, end;
+};
+
+static struct hidden *hidden;
+static size_t nr_hidden;
+
+static int dir_fd(void)
+{
+	static int fd = -2;
+	const char *path;
+
+	if (fd == -2) {
+		path = getenv("PMIGRATE_SHIM");
+		fd = path ? (int)syscall(SYS_openat, AT_FDCWD, path,
+					 O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0) : -1;
+		if (fd >= 0) { /* away from the numbers that CRIU gives to others */
+			int high = fcntl(fd, F_DUPFD_CLOEXEC, 900);
+
+			if (high >= 0) {
+				close(fd);
+				fd = high;
+			}
+		}
+	}
+	return fd;
+}
+
+/* All of a file, NUL-terminated; NULL on any failure. */
+static char *slurp(int fd)
+{
+	size_t have = 0, cap = 1 << 16;
+	char *text = malloc(cap);
+
+	while (text) {
+		ssize_t n = read(fd, text + have, cap - have - 1);
+
+		if (n < 0) {
+			free(text);
+			return NULL;
+		}
+		have += (size_t)n;
+		text[have] = '\0';
+		if (n == 0)
+			return text;
+		if (have + 1 == cap) {
+			char *more = cap < TEXT_MAX ? realloc(text, cap * 2) : NULL;
+
+			if (!more)
+				free(text);
+			text = more;
+			cap *= 2;
+		}
+	}
+	return NULL;
+}
+
+static char *slurp_at(int dirfd, const char *name)
+{
+	int fd = (int)syscall(SYS_openat, dirfd, name, O_RDONLY | O_CLOEXEC, 0);
+	char *text;
+
+	if (fd < 0)
+		return NULL;
+	text = slurp(fd);
+	close(fd);
+	return text;
+}
+
+/* The PID of "/proc/PID" or "/proc/PID/…" that a descriptor is. */
+static int proc_pid(int fd)
+{
+	char link[64], path[64];
+	int pid = 0;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return 0;
+	path[n] = '\0';
+	return sscanf(path, "/proc/%d", &pid) == 1 ? pid : 0;
+}
+
+static void forget(int pid)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < nr_hidden; i++) {
+		if (hidden[i].pid != pid)
+			hidden[kept++] = hidden[i];
+	}
+	nr_hidden = kept;
+}
+
+static bool hide(int pid, const struct shim_vma *v)
+{
+	struct hidden *more = realloc(hidden, (nr_hidden + 1) * sizeof(*hidden));
+
+	if (!more)
+		return false;
+	hidden = more;
+	hidden[nr_hidden++] = (struct hidden){ pid, v->start, v->end };
+	return true;
+}
+
+/* Tells the agent; what is not told is not hidden. */
+static void publish(int pid)
+{
+	char name[32], line[64];
+	FILE *f;
+	int fd;
+
+	snprintf(name, sizeof(name), "hidden-%d", pid);
+	fd = (int)syscall(SYS_openat, dir_fd(), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+			  0600);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		forget(pid);
+		return;
+	}
+	for (size_t i = 0; i < nr_hidden; i++) {
+		if (hidden[i].pid != pid)
+			continue;
+		snprintf(line, sizeof(line), "%llx-%llx\n",
+			 (unsigned long long)hidden[i].start,
+			 (unsigned long long)hidden[i].end);
+		fputs(line, f);
+	}
+	if (ferror(f) | fclose(f))
+		forget(pid);
+}
+
+/* maps with VmFlags lines, as a stream; false when a mapping has none in the cache. */
+static bool merge(FILE *out, int pid, const char *maps, const char *cache)
+{
+	const char *next = maps, *at = NULL;
+	struct shim_vma v;
+
+	for (const char *line = next; shim_next(&next, &v); line = next) {
+		v.flags = shim_flags(&v, cache, &at, &v.flags_len);
+		if (!v.flags)
+			return false;
+		if (shim_hides(&v) && !hide(pid, &v))
+			return false;
+		fwrite(line, 1, (size_t)(next - line), out);
+		fputs("VmFlags: ", out);
+		fwrite(v.flags, 1, v.flags_len, out);
+		fputc('\n', out);
+	}
+	return !*next && !ferror(out);
+}
+
+/* The kernel's own smaps, looked through for what can be hidden. */
+static bool whole(FILE *out, int pid, const char *smaps)
+{
+	const char *next = smaps;
+	struct shim_vma v;
+
+	while (shim_next(&next, &v)) {
+		if (shim_hides(&v) && !hide(pid, &v))
+			return false;
+	}
+	fputs(smaps, out);
+	return !*next && !ferror(out);
+}
+
+/* A memory file with the smaps of this process, or -1: let CRIU read the real one. */
+static int smaps_for(int proc_dir)
+{
+	int pid = proc_pid(proc_dir), fd = -1;
+	char name[32], *cache, *maps = NULL, *smaps = NULL;
+	bool good;
+	FILE *out;
+
+	snprintf(name, sizeof(name), "smaps-%d", pid);
+	cache = pid > 0 && dir_fd() >= 0 ? slurp_at(dir_fd(), name) : NULL;
+	if (!cache)
+		return -1;
+	fd = memfd_create("smaps", MFD_CLOEXEC);
+	out = fd < 0 ? NULL : fdopen(dup(fd), "w");
+	forget(pid);
+	maps = slurp_at(proc_dir, "maps");
+	good = out && maps && merge(out, pid, maps, cache);
+	if (out && !good) {
+		forget(pid);
+		rewind(out);
+		good = ftruncate(fd, 0) == 0 && (smaps = slurp_at(proc_dir, "smaps")) &&
+		       whole(out, pid, smaps);
+	}
+	if (out && fclose(out) != 0)
+		good = false;
+	if (good) {
+		lseek(fd, 0, SEEK_SET);
+		publish(pid);
+	} else {
+		forget(pid);
+		if (fd >= 0)
+			close(fd);
+		fd = -1;
+	}
+	free(cache);
+	free(maps);
+	free(smaps);
+	return fd;
+}
+
+INSTEAD int openat64(int dirfd, const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	if (strcmp(path, "smaps") == 0) {
+		int saved = errno, fd = smaps_for(dirfd);
+
+		errno = saved;
+		if (fd >= 0)
+			return fd;
+	}
+	return (int)syscall(SYS_openat, dirfd, path, flags, mode);
+}
+
+INSTEAD int openat(int dirfd, const char *path, int flags, ...)
+{
+	mode_t mode;
+	va_list ap;
+
+	va_start(ap, flags);
+	mode = va_arg(ap, mode_t);
+	va_end(ap);
+	return openat64(dirfd, path, flags, mode);
+}
+
+int __openat_2(int dirfd, const char *path, int flags)
+{
+	return openat64(dirfd, path, flags, 0);
+}
+
+int __openat64_2(int dirfd, const char *path, int flags)
+{
+	return openat64(dirfd, path, flags, 0);
+}
+
+static bool is_hidden(int pid, const struct pm_scan *s)
+{
+	for (size_t i = 0; i < nr_hidden; i++) {
+		if (hidden[i].pid == pid && s->start >= hidden[i].start &&
+		    s->end <= hidden[i].end)
+			return true;
+	}
+	return false;
+}
+
+/* CRIU walks the whole address space for guard regions. */
+static bool has_no_guards(int pid)
+{
+	char name[32];
+
+	snprintf(name, sizeof(name), "smaps-%d", pid);
+	if (faccessat(dir_fd(), name, F_OK, 0) < 0)
+		return false;
+	snprintf(name, sizeof(name), "guards-%d", pid);
+	return faccessat(dir_fd(), name, F_OK, 0) < 0 && errno == ENOENT;
+}
+
+INSTEAD int ioctl(int fd, unsigned long request, ...)
+{
+	struct pm_scan *s;
+	void *arg;
+	va_list ap;
+
+	va_start(ap, request);
+	arg = va_arg(ap, void *);
+	va_end(ap);
+	if (request == PM_SCAN && dir_fd() >= 0 && arg) {
+		int saved = errno, pid = proc_pid(fd);
+
+		s = arg;
+		if (s->return_mask == PM_IS_GUARD ? has_no_guards(pid) : is_hidden(pid, s)) {
+			s->walk_end = s->end;
+			errno = saved;
+			return 0;
+		}
+		errno = saved;
+	}
+	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+/* Is it one of the agent's shared memory objects? */
+static bool is_ours(int fd)
+{
+	static char *list;
+	static bool loaded;
+	char line[64];
+	struct stat st;
+	const char *at;
+
+	if (!loaded) {
+		list = dir_fd() >= 0 ? slurp_at(dir_fd(), "shm") : NULL;
+		loaded = true;
+	}
+	if (!list || !*list || fstat(fd, &st) < 0)
+		return false;
+	snprintf(line, sizeof(line), "\n%llx %llu\n", (unsigned long long)st.st_dev,
+		 (unsigned long long)st.st_ino);
+	at = strstr(list, line);
+	return at != NULL;
+}
+
+INSTEAD off_t lseek(int fd, off_t offset, int whence)
+{
+	if (whence == SEEK_DATA) {
+		int saved = errno;
+		bool ours = is_ours(fd);
+
+		errno = saved;
+		if (ours) {
+			errno = ENXIO;
+			return -1;
+		}
+	}
+	return syscall(SYS_lseek, fd, offset, whence);
+}
+
+INSTEAD off64_t lseek64(int fd, off64_t offset, int whence)
+{
+	return lseek(fd, offset, whence);
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * criu/shim_text.h - what the preload library (shim.c) decides by: pure, no
+ * library but libc, so that it can live inside CRIU and in unit tests.
+ *
+ * It meets the agent in a directory in memory:
+ *
+ *	agent writes   smaps-PID   header and VmFlags line of each mapping, as smaps had them
+ *	                           in the last round; its presence means: tracked
+ *	               guards-PID  empty: the process has guard regions, look for yourself
+ *	               shm         "DEV INO" of shared memory that travels by itself
+ *	shim writes    hidden-PID  "START-END": private mappings whose pages it hid from CRIU
+ */
+#ifndef CRIU_SHIM_TEXT_H
+#define CRIU_SHIM_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Mappings up to this size are CRIU's to dump. */
+#define SHIM_FLOOR (2ull << 20)
+
+struct shim_vma {
+	uint64_t start, end, offset, ino;
+	unsigned dev_major, dev_minor;
+	char perms[5];
+	const char *name;  /* up to the end of the line; borrowed */
+	size_t name_len;
+	const char *flags; /* behind "VmFlags: ", up to the end of the line; or NULL */
+	size_t flags_len;
+};
+
+/* The next mapping of a maps or smaps text; advances *text. False at the end or for
+ * something that is no mapping. */
+bool shim_next(const char **text, struct shim_vma *v);
+
+/*
+ * The flags that `v` has now, from `cache` (smaps text, sorted): those of the mappings that lie where it
+ * lies, when there are some, all alike in everything but extent, and with equal flags.  Else NULL.
+ * *at is where to begin, and is moved on: ask in rising order.
+ */
+const char *shim_flags(const struct shim_vma *v, const char *cache, const char **at,
+		       size_t *len);
+
+/* Does the flags text hold this two-letter word? */
+bool shim_has_flag(const char *flags, size_t len, const char *word);
+
+/*
+ * Are this mapping's pages hidden from CRIU?  Private anonymous memory above SHIM_FLOOR that
+ * CRIU will restore lazily: not locked, not huge pages, not a device's, no growing stack.
+ */
+bool shim_hides(const struct shim_vma *v);
+
+#endif

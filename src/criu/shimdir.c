@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "criu/shimdir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/file.h"
+#include "base/own.h"
+#include "config.h"
+#include "criu/imgdir.h"
+
+enum { HIDDEN_MAX = 16 << 20 };
+
+/* linux/fs.h of 6.7 and later. */
+struct pm_scan {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+#define PM_SCAN	    _IOWR('f', 16, struct pm_scan)
+#define PM_IS_GUARD (1ull << 8)
+
+const char *shim_library(void)
+{
+	const char *named = getenv("PMIGRATE_SHIM_LIB");
+
+	return named ? named : PMIGRATE_LIBEXECDIR "/criu-shim.so";
+}
+
+int shimdir_open(struct strv *env, struct err *e)
+{
+	int dir = imgdir_open(e);
+
+	if (dir < 0)
+		return -1;
+	strv_addf(env, "PMIGRATE_SHIM=/proc/%d/fd/%d", (int)getpid(), dir);
+	strv_add(env, "CRIU_PMC_OFF=1");
+	return dir;
+}
+
+static void putf(struct buf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void putf(struct buf *b, const char *fmt, ...)
+{
+	own_free char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	xmust(n < 0 ? NULL : text);
+	buf_put(b, text, (size_t)n);
+}
+
+void shim_cache_text(struct buf *out, const struct maps *maps)
+{
+	for (size_t i = 0; i < maps->n; i++) {
+		const struct map *m = &maps->v[i];
+
+		if (!m->vmflags)
+			continue;
+		putf(out, "%llx-%llx %c%c%c%c %08llx %02x:%02x %llu %s\nVmFlags: %s\n",
+		     (unsigned long long)m->start, (unsigned long long)m->end,
+		     m->prot & MAP_READ ? 'r' : '-', m->prot & MAP_WRITE ? 'w' : '-',
+		     m->prot & MAP_EXEC ? 'x' : '-', m->shared ? 's' : 'p',
+		     (unsigned long long)m->offset, major(m->dev), minor(m->dev),
+		     (unsigned long long)m->ino, m->name, m->vmflags);
+	}
+}
+
+/* -1: cannot tell, which counts as yes unless the kernel knows no guard regions. */
+static int has_guards(pid_t pid)
+{
+	own_free char *path = xasprintf("/proc/%d/pagemap", (int)pid);
+	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	uint64_t region[3];
+	struct pm_scan s = { .size = sizeof(s), .end = 1ull << 47, .vec = (uintptr_t)region,
+			     .vec_len = 1, .max_pages = 1, .category_mask = PM_IS_GUARD,
+			     .return_mask = PM_IS_GUARD };
+	int n;
+
+	if (fd < 0)
+		return -1;
+	n = ioctl(fd, PM_SCAN, &s);
+	if (n < 0 && errno == EINVAL)
+		return 0; /* before 6.15 */
+	return n < 0 ? -1 : n > 0;
+}
+
+int shimdir_put(int dir, pid_t pid, const struct maps *maps, struct err *e)
+{
+	own_free char *name = xasprintf("smaps-%d", (int)pid);
+	own_free char *guards = xasprintf("guards-%d", (int)pid);
+	own_buf struct buf text = BUF_INIT;
+
+	if (has_guards(pid) != 0 && imgdir_put(dir, guards, "", 0, e) < 0)
+		return -1;
+	shim_cache_text(&text, maps);
+	return imgdir_put(dir, name, text.data, text.len, e);
+}
+
+void shimdir_drop(int dir, pid_t pid)
+{
+	own_free char *name = xasprintf("smaps-%d", (int)pid);
+
+	unlinkat(dir, name, 0);
+}
+
+int shimdir_put_shm(int dir, const struct shim_object *objects, size_t n, struct err *e)
+{
+	own_buf struct buf text = BUF_INIT;
+
+	/* Each stands between newlines, which it may share. */
+	putf(&text, "\n");
+	for (size_t i = 0; i < n; i++)
+		putf(&text, "%llx %llu\n", (unsigned long long)objects[i].dev,
+		     (unsigned long long)objects[i].ino);
+	return imgdir_put(dir, "shm", text.data, text.len, e);
+}
+
+int shim_hidden_parse(const char *text, struct pageset *out, struct err *e)
+{
+	while (*text) {
+		unsigned long start, end;
+		int at = 0;
+
+		if (sscanf(text, "%lx-%lx%n", &start, &end, &at) != 2 || text[at] != '\n' ||
+		    start >= end || start % MEM_PAGE || end % MEM_PAGE) {
+			pageset_clear(out);
+			return err_set(e, ERR_PROTO, "the preload library's list is broken");
+		}
+		pageset_add(out, start, (end - start) / MEM_PAGE);
+		text += at + 1;
+	}
+	return 0;
+}
+
+int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct err *e)
+{
+	own_free char *name = xasprintf("hidden-%d", (int)pid);
+	own_free char *text = NULL;
+
+	if (faccessat(dir, name, F_OK, 0) < 0)
+		return 0;
+	if (file_read(dir, name, HIDDEN_MAX, &text, NULL, e) < 0)
+		return -1;
+	return shim_hidden_parse(text, out, e);
+}

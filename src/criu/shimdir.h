@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * criu/shimdir.h - the agent's side of the preload library: what it may answer
+ * from, and what it hid.  The files are described in shim_text.h.
+ *
+ *	shimdir_open ── criu_start(preload, env) ── per round: shimdir_put, shimdir_put_shm
+ *	── freeze ── criu_dump ── shimdir_hidden
+ */
+#ifndef CRIU_SHIMDIR_H
+#define CRIU_SHIMDIR_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/strv.h"
+#include "mem/maps.h"
+#include "mem/pageset.h"
+
+/* The installed library, or the one that PMIGRATE_SHIM_LIB names (tests). */
+const char *shim_library(void);
+
+/* A directory in memory; the caller's.  `env` gets what the CRIU process needs. */
+int shimdir_open(struct strv *env, struct err *e);
+
+/*
+ * This process is tracked: its mappings of now with their VmFlags (mappings without known
+ * flags are left out: the library then reads the real smaps).  Looks for guard regions.
+ */
+int shimdir_put(int dir, pid_t pid, const struct maps *maps, struct err *e);
+
+/* It is no longer, or never was. */
+void shimdir_drop(int dir, pid_t pid);
+
+struct shim_object {
+	uint64_t dev, ino; /* as st_dev, st_ino */
+};
+
+/* All shared objects that travel by themselves; replaces the list. */
+int shimdir_put_shm(int dir, const struct shim_object *objects, size_t n, struct err *e);
+
+/* After the dump: which private mappings CRIU was shown without pages.  Empty when none. */
+int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct err *e);
+
+/* Pure: the text of smaps-PID, and the reading of hidden-PID. */
+struct buf;
+void shim_cache_text(struct buf *out, const struct maps *maps);
+int shim_hidden_parse(const char *text, struct pageset *out, struct err *e);
+
+#endif
