@@ -69,7 +69,7 @@ static void collect_taken(struct taken *t, const struct hw *hw)
 	}
 }
 
-static void find_raw_nodes(struct findings *f)
+static void find_raw_nodes(struct notices *f)
 {
 	own_dir DIR *d = opendir("/dev/raw");
 	struct dirent *de;
@@ -78,11 +78,11 @@ static void find_raw_nodes(struct findings *f)
 		own_free char *path = xasprintf("/dev/raw/%s", de->d_name);
 
 		if (!strncmp(de->d_name, "raw", 3) && isdigit((unsigned char)de->d_name[3]))
-			findings_add(f, "raw-device", path, "a raw device is bound");
+			notices_add(f, "raw-device", path, "a raw device is bound");
 	}
 }
 
-static void look_at_process(struct findings *f, const char *pid, const struct taken *t,
+static void look_at_process(struct notices *f, const char *pid, const struct taken *t,
 			    struct strv *seen)
 {
 	own_free char *dir = xasprintf("/proc/%s/fd", pid);
@@ -106,12 +106,12 @@ static void look_at_process(struct findings *f, const char *pid, const struct ta
 		strv_add(seen, device);
 		if (!comm && file_read(AT_FDCWD, comm_path, 256, &comm, NULL, NULL) == 0)
 			comm[strcspn(comm, "\n")] = '\0';
-		findings_add(f, "raw-device", device, "open in process %s%s%s%s", pid,
+		notices_add(f, "raw-device", device, "open in process %s%s%s%s", pid,
 			     comm ? " (" : "", comm ? comm : "", comm ? ")" : "");
 	}
 }
 
-static void find_open_devices(struct findings *f, const struct taken *t, struct strv *seen)
+static void find_open_devices(struct notices *f, const struct taken *t, struct strv *seen)
 {
 	own_dir DIR *proc = opendir("/proc");
 	struct dirent *de;
@@ -165,7 +165,7 @@ static bool is_part_of_other(const char *name)
 	return false;
 }
 
-static void find_unused(struct findings *f, const struct taken *t, const struct strv *seen)
+static void find_unused(struct notices *f, const struct taken *t, const struct strv *seen)
 {
 	static const char *const ignored[] = { "loop", "ram", "sr", "fd", "zram", "nbd" };
 	own_free char *text = NULL;
@@ -195,12 +195,12 @@ static void find_unused(struct findings *f, const struct taken *t, const struct 
 			continue;
 		device = xasprintf("/dev/%s", field[3]);
 		if (!strv_has(seen, device) && !is_part_of_other(field[3]))
-			findings_add(f, "unused-device", device,
+			notices_add(f, "unused-device", device,
 				     "%" PRIu64 " KiB, not mounted", v[2]);
 	}
 }
 
-void blocks_scan(struct findings *f, const struct hw *hw)
+void blocks_scan(struct notices *f, const struct hw *hw)
 {
 	struct taken t = { NULL, 0 };
 	own_strv struct strv seen = STRV_INIT;

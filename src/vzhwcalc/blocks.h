@@ -7,9 +7,9 @@
 
 #include "vzhwcalc/scan.h"
 
-/* Adds "raw-device" findings: bound raw devices, block devices that a process has
+/* Adds "raw-device" notices: bound raw devices, block devices that a process has
  * open; and "unused-device" ones: partitions and volumes that are neither mounted
  * nor swap nor part of another device. */
-void blocks_scan(struct findings *f, const struct hw *hw);
+void blocks_scan(struct notices *f, const struct hw *hw);
 
 #endif

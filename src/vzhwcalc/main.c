@@ -181,7 +181,7 @@ static int write_config(const struct hw *hw, const struct options *o, struct err
 		       0;
 }
 
-static void print_findings(const struct findings *f)
+static void print_notices(const struct notices *f)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		own_free char *object = text_escape(f->item[i].object);
@@ -207,7 +207,7 @@ static void print_excludes(const struct hw *hw, const char *file)
 static int run(const struct options *o, struct err *e)
 {
 	struct hw hw = { 0 };
-	own_findings struct findings found = FINDINGS_INIT;
+	own_notices struct notices found = NOTICES_INIT;
 	int ret = -1;
 
 	if (measure(&hw.usage, o, e) < 0 || probe_server(&hw, &o->detect, e) < 0)
@@ -216,7 +216,7 @@ static int run(const struct options *o, struct err *e)
 		goto out;
 	if (o->scan) {
 		scan_server(&found, &hw, WALK_SECONDS);
-		print_findings(&found);
+		print_notices(&found);
 	} else if (o->out && strcmp(o->out, "-") != 0) {
 		print_excludes(&hw, o->out);
 	}

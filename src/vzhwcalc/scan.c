@@ -15,17 +15,17 @@
 #include "vzhwcalc/text.h"
 #include "vzhwcalc/walk.h"
 
-void findings_fini(struct findings *f)
+void notices_fini(struct notices *f)
 {
 	for (size_t i = 0; i < f->n; i++) {
 		free(f->item[i].object);
 		free(f->item[i].text);
 	}
 	free(f->item);
-	*f = (struct findings)FINDINGS_INIT;
+	*f = (struct notices)NOTICES_INIT;
 }
 
-void findings_add(struct findings *f, const char *kind, const char *object, const char *fmt,
+void notices_add(struct notices *f, const char *kind, const char *object, const char *fmt,
 		  ...)
 {
 	char *text = NULL;
@@ -36,7 +36,7 @@ void findings_add(struct findings *f, const char *kind, const char *object, cons
 		text = xmust(NULL);
 	va_end(ap);
 	f->item = xrealloc(f->item, (f->n + 1) * sizeof(*f->item));
-	f->item[f->n++] = (struct finding){ .kind = kind, .object = xstrdup(object),
+	f->item[f->n++] = (struct notice){ .kind = kind, .object = xstrdup(object),
 					    .text = text };
 }
 
@@ -98,7 +98,7 @@ bool service_of_cgroup(const char *text, char *out, size_t out_size)
 	return false;
 }
 
-static void find_selinux(struct findings *f)
+static void find_selinux(struct notices *f)
 {
 	static const char *const files[] = { "/sys/fs/selinux/enforce", "/selinux/enforce" };
 
@@ -107,31 +107,31 @@ static void find_selinux(struct findings *f)
 
 		if (file_read(AT_FDCWD, files[i], 64, &text, NULL, NULL) < 0)
 			continue;
-		findings_add(f, "selinux", text[0] == '1' ? "enforcing" : "permissive",
+		notices_add(f, "selinux", text[0] == '1' ? "enforcing" : "permissive",
 			     "SELinux is on");
 		return;
 	}
 }
 
-static void find_in_mounts(struct findings *f, const struct hw *hw)
+static void find_in_mounts(struct notices *f, const struct hw *hw)
 {
 	for (size_t i = 0; i < hw->mounts.n; i++) {
 		const struct mount *m = &hw->mounts.item[i];
 
 		if (m->class == MOUNT_NETWORK)
-			findings_add(f, "network-fs", m->dir, "%s of %s", m->type, m->source);
+			notices_add(f, "network-fs", m->dir, "%s of %s", m->type, m->source);
 		else if (m->class == MOUNT_REMOVABLE)
-			findings_add(f, "removable", m->dir, "%s on %s", m->type, m->source);
+			notices_add(f, "removable", m->dir, "%s on %s", m->type, m->source);
 		else if (m->class == MOUNT_LOCAL && strcmp(m->dir, "/") != 0 &&
 			 !excludes_cover(&hw->excludes, m->dir))
-			findings_add(f, "joined", m->dir, "%s on %s", m->type, m->source);
+			notices_add(f, "joined", m->dir, "%s on %s", m->type, m->source);
 		if (mount_has_quota(m))
-			findings_add(f, "quota", m->dir, "user or group quotas (%s)", m->type);
+			notices_add(f, "quota", m->dir, "user or group quotas (%s)", m->type);
 	}
 }
 
 /* Services of systemd by the cgroups of running processes. */
-static void find_services(struct findings *f, struct strv *seen)
+static void find_services(struct notices *f, struct strv *seen)
 {
 	own_dir DIR *proc = opendir("/proc");
 	struct dirent *de;
@@ -144,13 +144,13 @@ static void find_services(struct findings *f, struct strv *seen)
 		    file_read(AT_FDCWD, path, 65536, &text, NULL, NULL) == 0 &&
 		    service_of_cgroup(text, name, sizeof(name)) && !strv_has(seen, name)) {
 			strv_add(seen, name);
-			findings_add(f, "service", name, "runs under systemd");
+			notices_add(f, "service", name, "runs under systemd");
 		}
 	}
 }
 
 /* Services of System V init by the start links of the usual run levels. */
-static void find_sysv_services(struct findings *f, struct strv *seen)
+static void find_sysv_services(struct notices *f, struct strv *seen)
 {
 	static const char *const dirs[] = { "/etc/rc3.d", "/etc/rc.d/rc3.d", "/etc/rc2.d",
 					    "/etc/init.d/rc3.d" };
@@ -166,19 +166,19 @@ static void find_sysv_services(struct findings *f, struct strv *seen)
 			    isdigit((unsigned char)de->d_name[2]) && *name &&
 			    !strv_has(seen, name)) {
 				strv_add(seen, name);
-				findings_add(f, "service", name, "started by init");
+				notices_add(f, "service", name, "started by init");
 			}
 		}
 	}
 }
 
-void scan_server(struct findings *f, const struct hw *hw, unsigned walk_seconds)
+void scan_server(struct notices *f, const struct hw *hw, unsigned walk_seconds)
 {
 	own_strv struct strv seen = STRV_INIT;
 	struct stat st;
 
 	for (size_t i = 0; i < hw->addresses.n; i++)
-		findings_add(f, "address", hw->addresses.item[i], "an address of this server");
+		notices_add(f, "address", hw->addresses.item[i], "an address of this server");
 	find_in_mounts(f, hw);
 	find_selinux(f);
 	blocks_scan(f, hw);

@@ -15,26 +15,26 @@
 #include "base/strv.h"
 #include "vzhwcalc/veconf.h"
 
-struct finding {
+struct notice {
 	const char *kind; /* "raw-device", "selinux", "xattr", … */
 	char *object;
 	char *text;
 };
 
-struct findings {
-	struct finding *item;
+struct notices {
+	struct notice *item;
 	size_t n;
 };
 
-#define FINDINGS_INIT { NULL, 0 }
-#define own_findings __attribute__((cleanup(findings_fini)))
-void findings_fini(struct findings *f);
-void findings_add(struct findings *f, const char *kind, const char *object, const char *fmt,
+#define NOTICES_INIT { NULL, 0 }
+#define own_notices __attribute__((cleanup(notices_fini)))
+void notices_fini(struct notices *f);
+void notices_add(struct notices *f, const char *kind, const char *object, const char *fmt,
 		  ...) __attribute__((format(printf, 4, 5)));
 
 /* Looks at the server; *hw was filled by probe_server.  Walks all files that would be
- * copied, for at most walk_seconds; a walk that was cut short is a finding, too. */
-void scan_server(struct findings *f, const struct hw *hw, unsigned walk_seconds);
+ * copied, for at most walk_seconds; a walk that was cut short is a notice, too. */
+void scan_server(struct notices *f, const struct hw *hw, unsigned walk_seconds);
 
 /* Does a licence file's text name one of these hardware addresses (12 small hex
  * digits each)?  With or without separators, in any case.  Pure. */

@@ -21,7 +21,7 @@
 enum { XATTR_NAMES = 64, LICENCES = 100, LICENCE_BYTES = 65536 };
 
 struct walk {
-	struct findings *found;
+	struct notices *found;
 	const struct hw *hw;
 	struct strv macs;
 	struct {
@@ -71,7 +71,7 @@ static void look_at_licence(struct walk *w, const char *name, const struct stat 
 	    file_read(AT_FDCWD, w->path, LICENCE_BYTES, &text, NULL, NULL) < 0 ||
 	    !licence_names_mac(text, &w->macs))
 		return;
-	findings_add(w->found, "mac-licence", w->path,
+	notices_add(w->found, "mac-licence", w->path,
 		     "a licence that names a network card of this server");
 	w->n_licences++;
 }
@@ -118,7 +118,7 @@ static void walk_dir(struct walk *w, dev_t dev)
 	}
 }
 
-void walk_scan(struct findings *f, const struct hw *hw, unsigned seconds)
+void walk_scan(struct notices *f, const struct hw *hw, unsigned seconds)
 {
 	struct walk *w = xcalloc(1, sizeof(*w));
 
@@ -137,14 +137,14 @@ void walk_scan(struct findings *f, const struct hw *hw, unsigned seconds)
 		walk_dir(w, st.st_dev);
 	}
 	for (size_t i = 0; i < w->n_attrs; i++) {
-		findings_add(f, "xattr", w->attr[i].name, "on %" PRIu64 " file%s, such as %s",
+		notices_add(f, "xattr", w->attr[i].name, "on %" PRIu64 " file%s, such as %s",
 			     w->attr[i].files, w->attr[i].files == 1 ? "" : "s",
 			     w->attr[i].example);
 		free(w->attr[i].name);
 		free(w->attr[i].example);
 	}
 	if (w->late)
-		findings_add(f, "unfinished", "walk",
+		notices_add(f, "unfinished", "walk",
 			     "%" PRIu64 " files were looked at in %u seconds", w->files, seconds);
 	strv_fini(&w->macs);
 	free(w);

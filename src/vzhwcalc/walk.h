@@ -8,8 +8,8 @@
 
 #include "vzhwcalc/scan.h"
 
-/* Adds "xattr" findings (one a name, with the number of files and an example),
+/* Adds "xattr" notices (one a name, with the number of files and an example),
  * "mac-licence" ones, and "unfinished" when `seconds` were not enough. */
-void walk_scan(struct findings *f, const struct hw *hw, unsigned seconds);
+void walk_scan(struct notices *f, const struct hw *hw, unsigned seconds);
 
 #endif
