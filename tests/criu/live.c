@@ -29,6 +29,7 @@
 #include "criu/dump.h"
 #include "criu/imgdir.h"
 #include "criu/restore.h"
+#include "criu/runcstate.h"
 
 static uint64_t start_ns;
 
@@ -210,6 +211,11 @@ static int restore_main(char **arg)
 		return die(&e);
 	}
 	say("restored, held");
+	if (getenv("LIVE_RUNC")) {
+		if (runcstate_adopt(getenv("LIVE_RUNC"), init, &e) < 0)
+			return die(&e);
+		say("runc's");
+	}
 	fprintf(stderr, "init %d\n", (int)init);
 	printf("held %d\n", (int)init);
 	fflush(stdout);

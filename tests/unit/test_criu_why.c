@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "criu/freeze.h"
 #include "criu/mounts.h"
+#include "criu/runcstate.h"
 #include "criu/why.h"
 
 static void known_lines_have_remedies(void **state)
@@ -137,6 +138,28 @@ static void cgroup_lines(void **state)
 	assert_null(cgroup_line_path("7\n8:\n", "memory", &len));
 }
 
+static void runc_gets_the_new_process(void **state)
+{
+	static const char old[] =
+		"{\"id\":\"c\",\"init_process_pid\":221,\"init_process_start\":277897,\"x\":"
+		"18446744073709551615,\"p\":{\"NEWPID\":\"/proc/221/ns/pid\",\"N\":\"/run/netns/221\"}}";
+	static const char new[] =
+		"{\"id\":\"c\",\"init_process_pid\":7,\"init_process_start\":99,\"x\":"
+		"18446744073709551615,\"p\":{\"NEWPID\":\"/proc/7/ns/pid\",\"N\":\"/run/netns/221\"}}";
+	own_free char *text = runcstate_text(old, 7, 99, NULL);
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_string_equal(text, new);
+	assert_null(runcstate_text("{}", 7, 99, &e));
+	assert_int_equal(e.code, ERR_UNSUPPORTED);
+	assert_int_equal(stat_start_ticks("7 (a) b) c) S 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 "
+					  "18 4711 20"),
+			 4711);
+	assert_int_equal(stat_start_ticks("7 (a"), 0);
+	assert_int_equal(stat_start_ticks(""), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -145,6 +168,7 @@ int main(void)
 		cmocka_unit_test(external_mounts_are_found),
 		cmocka_unit_test(broken_mountinfo_is_refused),
 		cmocka_unit_test(cgroup_lines),
+		cmocka_unit_test(runc_gets_the_new_process),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
