@@ -16,6 +16,7 @@
 #include "move/dest.h"
 #include "move/fault.h"
 #include "move/msg.h"
+#include "move/streams.h"
 #include "plan/gather.h"
 #include "tree/recv.h"
 #include "wire/peer.h"
@@ -40,6 +41,7 @@ struct agent {
 	struct ct home;
 	struct dest dest;
 	struct tree_dest *tree;
+	struct streams streams;
 	bool bye;
 };
 
@@ -177,6 +179,11 @@ static int on_area(struct agent *a, const struct frame *f, struct err *e)
 	return reply_bool(a, f, resumed, e);
 }
 
+static int on_streams(struct agent *a, const struct frame *f, struct err *e)
+{
+	return streams_listen(&a->streams, a->open.id, e) < 0 ? -1 : reply_empty(a, f, e);
+}
+
 static int on_pass(struct agent *a, const struct frame *f, struct err *e)
 {
 	struct tree_stats stats = { 0 };
@@ -184,12 +191,11 @@ static int on_pass(struct agent *a, const struct frame *f, struct err *e)
 
 	if (msg_pass_get(f, &m, e) < 0)
 		return -1;
-	if (m.n_streams != 1)
-		return err_set(e, ERR_PROTO, "a pass over %u streams, but only one is open",
-			       m.n_streams);
+	if (streams_accept(&a->streams, m.n_streams, e) < 0)
+		return -1;
 	/* Synced after each pass, so that the last one, within the downtime, has little
 	 * to wait for. */
-	if (tree_dest_pass(a->tree, &a->peer, 1, &stats, e) < 0 || tree_dest_sync(a->tree, e) < 0)
+	if (tree_dest_pass(a->tree, a->streams.peer, m.n_streams, &stats, e) < 0 || tree_dest_sync(a->tree, e) < 0)
 		return -1;
 	return reply_empty(a, f, e);
 }
@@ -299,6 +305,7 @@ static const struct handler {
 	{ PROTO_ASK, "ask", AT_HELLO | AT_OPENED, on_ask },
 	{ PROTO_OPEN, "open", AT_HELLO | AT_OPENED, on_open },
 	{ PROTO_AREA, "area", AT_OPENED, on_area },
+	{ PROTO_STREAMS, "streams", AT_AREA, on_streams },
 	{ PROTO_PASS, "pass", AT_AREA, on_pass },
 	{ PROTO_CONFIG, "config", AT_AREA, on_config },
 	{ PROTO_HOLD, "hold", AT_ADOPTED, on_hold },
@@ -370,6 +377,7 @@ int agent_main(void)
 		fprintf(stderr, "pmigrate agent: %s\n", e.msg);
 		return 2;
 	}
+	streams_init(&a.streams, a.peer);
 	log_init(LOG_LVL_DEBUG, log_home, a.peer);
 	while (!a.bye) {
 		own_frame struct frame f = FRAME_INIT;
@@ -381,6 +389,7 @@ int agent_main(void)
 	}
 	log_init(LOG_LVL_ERROR, NULL, NULL);
 	tree_dest_close(a.tree);
+	streams_fini(&a.streams);
 	dest_fini(&a.dest);
 	msg_open_fini(&a.open);
 	ct_fini(&a.home);

@@ -37,8 +37,9 @@ static int pass(struct source *s, enum pass_kind kind, struct tree_stats *st, ui
 {
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
-	struct msg_pass m = { .kind = kind, .n_streams = 1 };
-	struct peer *const streams[] = { s->remote.peer };
+	struct msg_pass m = { .kind = kind, .n_streams = (uint16_t)s->streams.n };
+	struct peer *const *streams = s->streams.peer;
+	unsigned n = s->streams.n;
 	int ret = -1;
 
 	msg_pass_put(&b, &m);
@@ -46,13 +47,13 @@ static int pass(struct source *s, enum pass_kind kind, struct tree_stats *st, ui
 		return -1;
 	switch (kind) {
 	case PASS_FIRST:
-		ret = tree_source_first(s->tree, streams, 1, st, e);
+		ret = tree_source_first(s->tree, streams, n, st, e);
 		break;
 	case PASS_NEXT:
-		ret = tree_source_next(s->tree, streams, 1, st, left, e);
+		ret = tree_source_next(s->tree, streams, n, st, left, e);
 		break;
 	case PASS_LAST:
-		ret = tree_source_last(s->tree, streams, 1, NULL, 0, st, e);
+		ret = tree_source_last(s->tree, streams, n, NULL, 0, st, e);
 		break;
 	}
 	if (ret < 0 || peer_recv(s->remote.peer, &f, e) < 0)
@@ -144,6 +145,23 @@ static int step_area(void *ctx, struct err *e)
 		event_decision(s->ev, "changes are found by walking the tree: %s",
 			       tree_source_no_journal(s->tree));
 	return 0;
+}
+
+/* More connections for the data, when the user wants them. */
+static int step_streams(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+
+	if (ask_empty(s, PROTO_STREAMS, e) < 0)
+		return -1;
+	return streams_open(&s->streams, s->job->streams, s->id, s->job, s->limit, e);
+}
+
+static bool several_streams(const void *ctx)
+{
+	const struct source *s = ctx;
+
+	return s->job->streams > 1 && s->job->dst.where.host;
 }
 
 /* The agent undoes all that it did; over a new link when this one is dead. */
@@ -316,6 +334,7 @@ static int step_retire(void *ctx, struct err *e)
 static const struct step cold[] = {
 	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, undo_begin },
 	{ "area", PHASE_COPY, STEP_REVERSIBLE, NULL, step_area, undo_area },
+	{ "streams", PHASE_COPY, STEP_REVERSIBLE, several_streams, step_streams, NULL },
 	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy, NULL },
 	{ "recopy", PHASE_RECOPY, STEP_REVERSIBLE, running, step_recopy, NULL },
 	{ "stop", PHASE_STOP, STEP_REVERSIBLE, must_stop, step_stop, undo_stop },
@@ -354,12 +373,13 @@ static const struct step_hooks hooks = { .end = "source", .begin = show_phase };
 static void tell_account(struct source *s)
 {
 	struct account *a = &s->account;
-	struct peer_stats ps = { 0, 0 };
 
-	if (s->remote.peer)
-		ps = peer_stats(s->remote.peer);
 	a->mode = "cold";
-	a->wire_bytes = ps.sent_bytes + ps.received_bytes;
+	for (unsigned i = 0; s->remote.peer && i < s->streams.n; i++) {
+		struct peer_stats ps = peer_stats(i ? s->streams.peer[i] : s->remote.peer);
+
+		a->wire_bytes += ps.sent_bytes + ps.received_bytes;
+	}
 	a->total_ms = (double)(clock_ns() - s->begun_ns) / 1e6;
 	if (s->down_ns && s->run_there && s->up_ns) {
 		a->has_downtime = true;
@@ -404,6 +424,7 @@ static int run_steps(struct source *s, struct err *e)
 	enum step_outcome outcome;
 
 	s->live = live_start(s->id, &s->ev->progress);
+	streams_init(&s->streams, s->remote.peer);
 	outcome = steps_run(cold, &hooks, s, e);
 	live_stop(take_ptr(&s->live));
 	end_phase(s, outcome == STEPS_DONE);
@@ -412,6 +433,7 @@ static int run_steps(struct source *s, struct err *e)
 	else
 		guard_stand_down(&s->guard);
 	tell_state(s, outcome, e);
+	streams_fini(&s->streams);
 	return outcome == STEPS_DONE ? 0 : -1;
 }
 

@@ -15,6 +15,7 @@
 #include "move/guard.h"
 #include "move/origin.h"
 #include "move/remote.h"
+#include "move/streams.h"
 #include "plan/event.h"
 #include "plan/facts.h"
 #include "plan/need.h"
@@ -40,6 +41,7 @@ struct source {
 	struct guard guard;
 	struct origin origin;
 	struct remote remote;
+	struct streams streams; /* for the tree */
 	struct bucket *limit;
 	struct tree_source *tree;
 	struct live *live;

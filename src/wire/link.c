@@ -126,7 +126,7 @@ void link_argv(struct strv *out, const struct where *w, const struct link_opts *
 	strv_addv(out, (const char *const *)o->ssh.item);
 	strv_addf(out, "-oServerAliveInterval=%d", alive_s);
 	strv_add(out, "-oServerAliveCountMax=3");
-	strv_add(out, "-oConnectTimeout=30");
+	strv_addf(out, "-oConnectTimeout=%d", alive_s * 3 < 30 ? alive_s * 3 : 30);
 	strv_add(out, "-oCompression=no");
 	strv_add(out, "-oCiphers=^aes128-gcm@openssh.com,aes256-gcm@openssh.com");
 	if (w->password)

@@ -30,7 +30,7 @@ enum {
 	PROTO_FEATURE_ONLINE = 1u << 2,
 	PROTO_FEATURE_LAZY = 1u << 3,
 	PROTO_FEATURE_STREAMS = 1u << 4,
-	PROTO_FEATURES = PROTO_FEATURE_TREE, /* what this program can do */
+	PROTO_FEATURES = PROTO_FEATURE_TREE | PROTO_FEATURE_STREAMS, /* what this program can do */
 };
 
 enum proto_type {
@@ -53,6 +53,7 @@ enum proto_type {
 	PROTO_ASK = 25,	    /* S; the state of migration ID (recover) */
 	PROTO_BYE = 26,	    /* S; done, the agent ends */
 	PROTO_PROBE = 27,   /* S; measure the link */
+	PROTO_STREAMS = 28, /* S; how many streams will join */
 
 	/* tree/: 64..95, one-way unless the table in tree/msg.h says otherwise */
 	PROTO_TREE_FIRST = 64,
