@@ -34,8 +34,6 @@ static int describe(struct source *s, struct err *e)
 	/* The destination's own defaults, unless the user says where. */
 	replace(&d->private_area, job->new_private);
 	replace(&d->root, job->new_root);
-	if (job->dst.name)
-		replace(&d->id, job->dst.name);
 	if (job->new_id)
 		replace(&d->id, job->new_id);
 	if (job->new_name)
