@@ -16,11 +16,12 @@
 
 #define LIVE_DIR "/run/pmigrate"
 
-enum { EVERY_S = 1, LINE_MAX_BYTES = 512 };
+enum { TICK_MS = 200, TICKS_A_LINE = 5, LINE_MAX_BYTES = 512 };
 
 struct live {
 	char *path;
-	const struct progress *progress;
+	const struct tree_progress *tree;
+	struct progress *out;
 	_Atomic int phase;
 	pthread_t thread;
 	pthread_mutex_t lock;
@@ -30,7 +31,7 @@ struct live {
 
 static void write_line(const struct live *l)
 {
-	uint64_t done = l->progress->bytes, total = l->progress->bytes_total;
+	uint64_t done = l->out->bytes, total = l->out->bytes_total;
 	char done_text[24], total_text[24], line[LINE_MAX_BYTES];
 	own_fd int fd = -1;
 	int n;
@@ -50,19 +51,34 @@ static void write_line(const struct live *l)
 		unlink(l->path);
 }
 
+/* While a phase moves files, their counters are the phase's. */
+static void pass_on(const struct live *l)
+{
+	if (l->phase != PHASE_COPY && l->phase != PHASE_RECOPY && l->phase != PHASE_LAST)
+		return;
+	l->out->bytes = l->tree->bytes;
+	l->out->bytes_total = l->tree->bytes_expected;
+	l->out->items = l->tree->files;
+	l->out->items_total = l->tree->files_expected;
+}
+
 static void *live_main(void *arg)
 {
 	struct live *l = arg;
 
 	pthread_mutex_lock(&l->lock);
-	while (!l->stop) {
+	for (unsigned tick = 0; !l->stop; tick++) {
 		struct timespec until;
 
 		pthread_mutex_unlock(&l->lock);
-		write_line(l);
+		pass_on(l);
+		if (tick % TICKS_A_LINE == 0)
+			write_line(l);
 		pthread_mutex_lock(&l->lock);
 		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_sec += EVERY_S;
+		until.tv_nsec += TICK_MS * 1000000L;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
 		if (!l->stop)
 			pthread_cond_timedwait(&l->wake, &l->lock, &until);
 	}
@@ -70,7 +86,7 @@ static void *live_main(void *arg)
 	return NULL;
 }
 
-struct live *live_start(const char *id, const struct progress *progress)
+struct live *live_start(const char *id, const struct tree_progress *tree, struct progress *out)
 {
 	struct live *l;
 
@@ -78,7 +94,8 @@ struct live *live_start(const char *id, const struct progress *progress)
 		return NULL;
 	l = xcalloc(1, sizeof(*l));
 	l->path = xasprintf(LIVE_DIR "/%s", id);
-	l->progress = progress;
+	l->tree = tree;
+	l->out = out;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);
 	if (pthread_create(&l->thread, NULL, live_main, l) != 0) {

@@ -1,20 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * move/live.h - the progress of a running migration, for `pmigrate status`.
+ * move/live.h - the progress of a running migration, for those who watch.
  *
- * One line in /run/pmigrate/ID, rewritten about once a second by a thread that
- * looks at the atomic counters; gone when the migration ends.  Not a journal:
- * nothing is decided by it.
+ * A thread looks at the mover's atomic counters five times a second: it passes
+ * them on to the watcher's (plan/event.h), and once a second rewrites the line
+ * in /run/pmigrate/ID that `pmigrate status` shows.  Gone when the migration
+ * ends.  Not a journal: nothing is decided by it.
  */
 #ifndef MOVE_LIVE_H
 #define MOVE_LIVE_H
 
 #include "plan/event.h"
+#include "tree/tree.h"
 
 struct live;
 
 /* Starts the thread; NULL when that is not possible (only `status` misses it). */
-struct live *live_start(const char *id, const struct progress *progress);
+struct live *live_start(const char *id, const struct tree_progress *tree, struct progress *out);
 /* The phase it is in; any time.  NULL live is fine. */
 void live_phase(struct live *l, enum phase p);
 void live_stop(struct live *l);

@@ -130,7 +130,8 @@ static int step_area(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 	own_frame struct frame f = FRAME_INIT;
-	struct tree_opts opts = { .no_journal = s->was == CT_STOPPED };
+	struct tree_opts opts = { .no_journal = s->was == CT_STOPPED,
+				  .progress = &s->tree_progress };
 	bool resumed;
 
 	s->area_begun = true;
@@ -423,7 +424,7 @@ static int run_steps(struct source *s, struct err *e)
 {
 	enum step_outcome outcome;
 
-	s->live = live_start(s->id, &s->ev->progress);
+	s->live = live_start(s->id, &s->tree_progress, &s->ev->progress);
 	streams_init(&s->streams, s->remote.peer);
 	outcome = steps_run(cold, &hooks, s, e);
 	live_stop(take_ptr(&s->live));

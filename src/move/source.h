@@ -44,6 +44,7 @@ struct source {
 	struct streams streams; /* for the tree */
 	struct bucket *limit;
 	struct tree_source *tree;
+	struct tree_progress tree_progress;
 	struct live *live;
 	bool area_begun;	/* the agent has something to undo */
 
