@@ -2,6 +2,7 @@
 /*
  * live: one end of a hand-made live move, to try criu/ by itself.
  *
+ *	live obstacles INIT                    what CRIU would refuse
  *	live dump INIT ROOTFS NETNS            frozen state -> stdout; a line on stdin ends
  *	                                       it: "commit" kills the source, else it runs on
  *	live restore ROOTFS NETNS CGROUP       stdin -> held; a line on stdin: it runs
@@ -28,6 +29,7 @@
 #include "base/strv.h"
 #include "criu/dump.h"
 #include "criu/imgdir.h"
+#include "criu/obstacles.h"
 #include "criu/restore.h"
 #include "criu/runcstate.h"
 
@@ -231,6 +233,25 @@ static int restore_main(char **arg)
 	return 0;
 }
 
+static int obstacles_main(char **arg)
+{
+	own_obstacles struct obstacles o = OBSTACLES_INIT;
+	struct err e = ERR_INIT;
+	own_free char *dir = freezer_find(atoi(arg[0]), NULL, &e);
+
+	start_ns = clock_ns();
+	if (!dir || obstacles_find(&o, atoi(arg[0]), dir, &e) < 0)
+		return die(&e);
+	say("looked");
+	for (size_t i = 0; i < o.n; i++) {
+		own_free char *text = obstacle_text(&o.v[i]);
+
+		printf("%s: %s\n    %s\n", o.v[i].blocks ? "blocks" : "lost", text, o.v[i].remedy);
+	}
+	printf("%zu tasks, ghost %llu\n", o.nr_tasks, (unsigned long long)o.ghost_max);
+	return 0;
+}
+
 int main(int argc, char **argv)
 {
 	signal(SIGPIPE, SIG_IGN);
@@ -239,5 +260,7 @@ int main(int argc, char **argv)
 		return dump_main(argv + 2);
 	if (argc == 5 && strcmp(argv[1], "restore") == 0)
 		return restore_main(argv + 2);
+	if (argc == 3 && strcmp(argv[1], "obstacles") == 0)
+		return obstacles_main(argv + 2);
 	return 2;
 }

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+/* The rules of criu/obstacles.h: what CRIU 4.2 cannot do, in tables. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "criu/obstacles.h"
+
+struct named_rule {
+	const char *name; /* "x*" begins with, "*x" ends with, else equal */
+	struct obstacle_rule rule;
+};
+
+static bool name_fits(const char *pattern, const char *name)
+{
+	size_t n = strlen(pattern), len = strlen(name);
+
+	if (n && pattern[n - 1] == '*')
+		return strncmp(name, pattern, n - 1) == 0;
+	if (pattern[0] == '*')
+		return len >= n - 1 && strcmp(name + len - (n - 1), pattern + 1) == 0;
+	return strcmp(pattern, name) == 0;
+}
+
+static const struct obstacle_rule *look_up(const struct named_rule *rules, size_t n,
+					   const char *name)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (name_fits(rules[i].name, name))
+			return rules[i].rule.why ? &rules[i].rule : NULL;
+	}
+	return NULL;
+}
+
+#define STOP_IT "stop or restart the program without it"
+
+/* The first that fits decides; without a `why` it is fine. */
+static const struct named_rule links[] = {
+	{ "anon_inode:[eventfd]", { NULL, NULL, false } },
+	{ "anon_inode:[eventpoll]", { NULL, NULL, false } },
+	{ "anon_inode:[signalfd]", { NULL, NULL, false } },
+	{ "anon_inode:[timerfd]", { NULL, NULL, false } },
+	{ "anon_inode:inotify", { NULL, NULL, false } },
+	{ "anon_inode:[fanotify]", { NULL, NULL, false } },
+	{ "anon_inode:bpf-map", { NULL, NULL, false } },
+	{ "anon_inode:[pidfd]", { NULL, NULL, false } },
+	{ "anon_inode:[io_uring]",
+	  { "io_uring cannot be moved",
+	    "turn it off in the program (for example --io-uring=no), or by sysctl "
+	    "kernel.io_uring_disabled=2, and restart it",
+	    true } },
+	{ "anon_inode:bpf-prog",
+	  { "a BPF program cannot be moved",
+	    "for systemd's own (IPAddressDeny=, DevicePolicy=): pctl set ID --live-ready and "
+	    "restart the container; else stop the program",
+	    true } },
+	{ "anon_inode:bpf*", { "a BPF object cannot be moved", STOP_IT, true } },
+	{ "anon_inode:[userfaultfd]", { "userfaultfd cannot be moved", STOP_IT, true } },
+	{ "anon_inode:[perf_event]", { "perf events cannot be moved", STOP_IT, true } },
+	{ "anon_inode:*", { "this kind of kernel object cannot be moved", STOP_IT, true } },
+	{ "/proc/pressure/*",
+	  { "pressure notifications do not survive a move",
+	    "pctl set ID --live-ready turns them off for systemd; restart the container",
+	    true } },
+	{ "*.pressure",
+	  { "pressure notifications do not survive a move",
+	    "pctl set ID --live-ready turns them off for systemd; restart the container",
+	    true } },
+	{ "/secretmem*", { "secret memory cannot be read", STOP_IT, true } },
+	{ "/dev/kvm", { "a virtual machine inside cannot be moved this way", STOP_IT, true } },
+	{ "/dev/fuse", { "a FUSE server inside cannot be moved", "unmount it", true } },
+	{ "/dev/dri/*", { "a graphics device's state cannot be moved", STOP_IT, true } },
+	{ "/dev/nvidia*", { "a GPU's state cannot be moved", STOP_IT, true } },
+	{ "/dev/snd/*", { "a sound device's state cannot be moved", STOP_IT, true } },
+};
+
+const struct obstacle_rule *obstacle_of_link(const char *link)
+{
+	return look_up(links, array_len(links), link);
+}
+
+static const struct named_rule sockets[] = {
+	{ "TCP", { NULL, NULL, false } },	{ "TCPv6", { NULL, NULL, false } },
+	{ "UDP", { NULL, NULL, false } },	{ "UDPv6", { NULL, NULL, false } },
+	{ "UDP-Lite", { NULL, NULL, false } },	{ "UDPLITEv6", { NULL, NULL, false } },
+	{ "UNIX*", { NULL, NULL, false } },	{ "NETLINK", { NULL, NULL, false } },
+	{ "PACKET", { NULL, NULL, false } },	{ "RAW", { NULL, NULL, false } },
+	{ "RAWv6", { NULL, NULL, false } },
+	{ "MPTCP*",
+	  { "MPTCP sockets cannot be moved",
+	    "set net.mptcp.enabled=0 in the container (Go: GODEBUG=multipathtcp=0) and restart "
+	    "the program",
+	    true } },
+	{ "*", { "sockets of this protocol cannot be moved", STOP_IT, true } },
+};
+
+const struct obstacle_rule *obstacle_of_socket(const char *protocol)
+{
+	return look_up(sockets, array_len(sockets), protocol);
+}
+
+static const struct named_rule namespaces[] = {
+	{ "uts",
+	  { "it has a host name namespace of its own (ProtectHostname=)",
+	    "pctl set ID --live-ready and restart the container, or ProtectHostname=no in the unit",
+	    true } },
+	{ "ipc",
+	  { "it has an IPC namespace of its own (PrivateIPC=)",
+	    "pctl set ID --live-ready and restart the container, or PrivateIPC=no in the unit",
+	    true } },
+	{ "net",
+	  { "it has a network namespace of its own (PrivateNetwork=)",
+	    "pctl set ID --live-ready and restart the container, or PrivateNetwork=no in the unit",
+	    true } },
+	{ "pid", { "it has a process namespace of its own", "stop it (PrivatePIDs=no)", true } },
+	{ "user", { "it has a user namespace of its own", "stop it (PrivateUsers=no)", true } },
+	{ "time", { "it has a time namespace of its own", "stop it", true } },
+	{ "cgroup", { "it has a cgroup namespace of its own", "stop it", true } },
+};
+
+const struct obstacle_rule *obstacle_of_namespace(const char *name)
+{
+	return look_up(namespaces, array_len(namespaces), name);
+}
+
+static const struct named_rule filesystems[] = {
+	{ "ramfs",
+	  { "the files of a ramfs are lost (systemd's credentials)",
+	    "restart the unit after the move", false } },
+	{ "hugetlbfs", { "the files of a hugetlbfs are lost", "empty it", false } },
+	{ "fuse*", { "a FUSE file system cannot be moved", "unmount it", true } },
+	{ "nfs*", { "an NFS mount cannot be moved", "unmount it", true } },
+	{ "cifs", { "a CIFS mount cannot be moved", "unmount it", true } },
+	{ "smb3", { "a CIFS mount cannot be moved", "unmount it", true } },
+	{ "ceph", { "a Ceph mount cannot be moved", "unmount it", true } },
+	{ "9p", { "a 9p mount cannot be moved", "unmount it", true } },
+	{ "squashfs", { "a mounted image cannot be moved", "unmount it", true } },
+	{ "iso9660", { "a mounted image cannot be moved", "unmount it", true } },
+};
+
+const struct obstacle_rule *obstacle_of_fs(const char *type)
+{
+	return look_up(filesystems, array_len(filesystems), type);
+}
+
+char *obstacle_unit(const char *cgroup)
+{
+	static const char *const kinds[] = { ".service", ".scope" };
+	const char *best = NULL;
+	size_t best_len = 0;
+
+	for (const char *at = cgroup; *at; at++) {
+		const char *end = at + strcspn(at, "/\n");
+		size_t len = (size_t)(end - at);
+
+		for (size_t k = 0; k < array_len(kinds); k++) {
+			size_t n = strlen(kinds[k]);
+
+			if (len > n && strncmp(end - n, kinds[k], n) == 0) {
+				best = at;
+				best_len = len;
+			}
+		}
+		if (!*end)
+			break;
+		at = end;
+	}
+	return best ? xstrndup(best, best_len) : NULL;
+}

@@ -1,0 +1,420 @@
+// SPDX-License-Identifier: MIT
+#include "criu/obstacles.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "criu/peers.h"
+
+enum {
+	TEXT_MAX = 4 << 20,
+	MAPS_MAX = 64 << 20,
+	TASKS_MAX = 1 << 16,
+};
+
+/* One look: what is known of the container while its processes are walked. */
+struct look {
+	struct obstacles *out;
+	pid_t init;
+	pid_t *pids;
+	size_t n, cap;
+	struct unix_peers peers;
+	char *mounts;	    /* mountinfo texts of all mount namespaces met, one after the other */
+	uint64_t *mnt_seen; /* their inodes */
+	size_t n_mnt;
+};
+
+void obstacles_fini(struct obstacles *o)
+{
+	for (size_t i = 0; i < o->n; i++) {
+		free(o->v[i].unit);
+		free(o->v[i].object);
+	}
+	free(o->v);
+	*o = (struct obstacles)OBSTACLES_INIT;
+}
+
+static char *proc_text(pid_t pid, const char *name, size_t max)
+{
+	own_free char *path = xasprintf("/proc/%d/%s", (int)pid, name);
+	char *text = NULL;
+
+	return file_read(AT_FDCWD, path, max, &text, NULL, NULL) < 0 ? NULL : text;
+}
+
+/* The last number of a "Key:\t1\t2" line of status; -1: none. */
+static long status_last(const char *status, const char *key)
+{
+	const char *at = status ? strstr(status, key) : NULL;
+	const char *end, *word;
+
+	if (!at)
+		return -1;
+	end = strchrnul(at + 1, '\n'); /* key begins with a newline */
+	for (word = end; word > at && (word[-1] != '\t' && word[-1] != ' ' && word[-1] != ':');)
+		word--;
+	return strtol(word, NULL, 10);
+}
+
+static void found(struct look *l, pid_t pid, const struct obstacle_rule *r, const char *object)
+{
+	struct obstacles *o = l->out;
+	own_free char *status = pid ? proc_text(pid, "status", TEXT_MAX) : NULL;
+	own_free char *cgroup = pid ? proc_text(pid, "cgroup", TEXT_MAX) : NULL;
+	own_free char *comm = pid ? proc_text(pid, "comm", 64) : NULL;
+	struct obstacle *ob;
+
+	/* The same thing in many processes (forked workers) is told once a unit or name. */
+	for (size_t i = 0; i < o->n; i++) {
+		if (o->v[i].why == r->why && strcmp(o->v[i].object, object) == 0 && comm &&
+		    strncmp(o->v[i].comm, comm, strlen(o->v[i].comm)) == 0)
+			return;
+	}
+	o->v = xrealloc(o->v, (o->n + 1) * sizeof(*o->v));
+	ob = &o->v[o->n++];
+	*ob = (struct obstacle){ .pid = pid, .why = r->why, .remedy = r->remedy,
+				 .blocks = r->blocks };
+	ob->vpid = pid ? (pid_t)status_last(status, "\nNSpid:") : 0;
+	if (comm)
+		strncat(ob->comm, comm, strcspn(comm, "\n") < 16 ? strcspn(comm, "\n") : 16);
+	ob->unit = cgroup ? obstacle_unit(cgroup) : NULL;
+	ob->object = xstrdup(object);
+}
+
+char *obstacle_text(const struct obstacle *ob)
+{
+	if (!ob->pid)
+		return xasprintf("%s: %s", ob->object, ob->why);
+	return xasprintf("%s (pid %d%s%s), %s: %s", ob->comm, (int)ob->vpid,
+			 ob->unit ? ", unit " : "", ob->unit ? ob->unit : "", ob->object,
+			 ob->why);
+}
+
+/* ---- which processes ---- */
+
+static void add_pid(struct look *l, pid_t pid)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		if (l->pids[i] == pid)
+			return;
+	}
+	if (l->n == l->cap) {
+		l->cap = l->cap ? l->cap * 2 : 64;
+		l->pids = xrealloc(l->pids, l->cap * sizeof(*l->pids));
+	}
+	if (l->n < TASKS_MAX)
+		l->pids[l->n++] = pid;
+}
+
+/* cgroup.procs of a directory and all below. */
+static void walk_cgroup(struct look *l, int dirfd, const char *name, unsigned depth)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	own_free char *text = NULL;
+	struct dirent *entry;
+	char *save = NULL;
+
+	if (!d || depth > 32)
+		return;
+	if (file_read(fd, "cgroup.procs", TEXT_MAX, &text, NULL, NULL) == 0) {
+		for (char *p = strtok_r(text, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
+			if (atoi(p) > 0)
+				add_pid(l, atoi(p));
+		}
+	}
+	while ((entry = readdir(d))) {
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			walk_cgroup(l, fd, entry->d_name, depth + 1);
+	}
+}
+
+static bool descends(const struct look *l, pid_t pid)
+{
+	for (int i = 0; i < 1024 && pid > 1; i++) {
+		own_free char *status = NULL;
+
+		if (pid == l->init)
+			return true;
+		status = proc_text(pid, "status", TEXT_MAX);
+		if (!status)
+			return true; /* gone: no finding */
+		pid = (pid_t)status_last(status, "\nPPid:");
+	}
+	return pid == l->init;
+}
+
+/* ---- one process ---- */
+
+static uint64_t ns_inode(pid_t pid, const char *name)
+{
+	own_free char *path = xasprintf("/proc/%d/ns/%s", (int)pid, name);
+	struct stat st;
+
+	return stat(path, &st) < 0 ? 0 : st.st_ino;
+}
+
+static void look_at_namespaces(struct look *l, pid_t pid)
+{
+	static const char *const names[] = { "uts", "ipc", "net", "pid", "user", "time",
+					     "cgroup" };
+
+	for (size_t i = 0; i < array_len(names); i++) {
+		uint64_t own = ns_inode(pid, names[i]), first = ns_inode(l->init, names[i]);
+
+		if (own && first && own != first) {
+			own_free char *object = xasprintf("%s namespace", names[i]);
+
+			found(l, pid, obstacle_of_namespace(names[i]), object);
+		}
+	}
+}
+
+static void look_at_status(struct look *l, pid_t pid)
+{
+	static const struct obstacle_rule traced = {
+		"a debugger or tracer is attached", "detach it (gdb, strace)", true
+	};
+	static const struct obstacle_rule entered = {
+		"it came into the container from outside (exec)",
+		"end that session before the move", true
+	};
+	own_free char *status = proc_text(pid, "status", TEXT_MAX);
+
+	if (status && status_last(status, "\nTracerPid:") > 0)
+		found(l, pid, &traced, "process");
+	if (!descends(l, pid))
+		found(l, pid, &entered, "process");
+}
+
+/* The mount a descriptor is on must be one of the container's. */
+static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const char *link)
+{
+	static const struct obstacle_rule foreign = {
+		"the file is on a mount that is not the container's",
+		"restart the program with its files inside the container", true
+	};
+	own_free char *name = xasprintf("fdinfo/%s", fd);
+	own_free char *info = proc_text(pid, name, TEXT_MAX);
+	const char *at = info ? strstr(info, "mnt_id:") : NULL;
+	own_free char *needle = NULL;
+	own_free char *object = NULL;
+
+	if (!at || link[0] != '/' || strncmp(link, "/memfd:", 7) == 0 ||
+	    strncmp(link, "/dev/zero (deleted)", 19) == 0 || strncmp(link, "/SYSV", 5) == 0)
+		return;
+	needle = xasprintf("\n%ld ", strtol(at + 7, NULL, 10));
+	if (strstr(l->mounts, needle))
+		return;
+	object = xasprintf("descriptor %s: %s", fd, link);
+	found(l, pid, &foreign, object);
+}
+
+static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
+{
+	own_free char *path = xasprintf("/proc/%d/fd/%s", (int)pid, fd);
+	own_free char *object = NULL;
+	const struct obstacle_rule *r;
+	char link[512], proto[64];
+	struct stat st;
+	ssize_t n = readlinkat(dir, fd, link, sizeof(link) - 1);
+
+	if (n <= 0)
+		return;
+	link[n] = '\0';
+	object = xasprintf("descriptor %s: %s", fd, link);
+	r = obstacle_of_link(link);
+	if (r)
+		found(l, pid, r, object);
+	if (strncmp(link, "socket:[", 8) == 0) {
+		uint64_t ino = strtoull(link + 8, NULL, 10);
+
+		n = getxattr(path, "system.sockprotoname", proto, sizeof(proto) - 1);
+		if (n > 0) {
+			own_free char *what = NULL;
+
+			proto[n] = '\0';
+			what = xasprintf("descriptor %s: a %s socket", fd, proto);
+			r = obstacle_of_socket(proto);
+			if (r)
+				found(l, pid, r, what);
+		}
+		unix_peers_have(&l->peers, ino);
+		return;
+	}
+	look_at_mount_of(l, pid, fd, link);
+	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_nlink == 0 && (uint64_t)st.st_size > l->out->ghost_max &&
+	    strncmp(link, "/memfd:", 7) != 0 && strncmp(link, "/dev/zero", 9) != 0)
+		l->out->ghost_max = (uint64_t)st.st_size;
+}
+
+static void look_at_fds(struct look *l, pid_t pid)
+{
+	own_free char *path = xasprintf("/proc/%d/fd", (int)pid);
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		if (entry->d_name[0] != '.')
+			look_at_fd(l, pid, fd, entry->d_name);
+	}
+}
+
+static void look_at_maps(struct look *l, pid_t pid)
+{
+	own_free char *maps = proc_text(pid, "maps", MAPS_MAX);
+	char *save = NULL;
+
+	if (!maps)
+		return;
+	for (char *line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+		const char *name = strchr(line, '/');
+		unsigned long start, end;
+
+		if (!name || sscanf(line, "%lx-%lx", &start, &end) != 2)
+			continue;
+		if (strncmp(name, "/secretmem", 10) == 0)
+			found(l, pid, obstacle_of_link("/secretmem"), "mapping: /secretmem");
+		if (strncmp(name, "/anon_hugepage", 14) == 0)
+			l->out->hugetlb_kb += (end - start) >> 10;
+	}
+}
+
+/* ---- mounts ---- */
+
+/* A mount that shows a part of a file system whose whole is not there. */
+static void look_at_mount(struct look *l, pid_t pid, char *line, const char *all)
+{
+	static const struct obstacle_rule partial = {
+		"it shows only a part of a file system that is not in the container",
+		"stop the unit that made it (DynamicUser=, RootDirectory=, BindPaths=), or give "
+		"it PrivateTmp=yes", true
+	};
+	static const struct obstacle_rule socket_mount = {
+		"a socket is mounted there", "stop the unit that made it (BindPaths=)", true
+	};
+	char *word[6] = { NULL }, *save = NULL, *dash = strstr(line, " - ");
+	const struct obstacle_rule *r;
+	char *type;
+	struct stat st;
+
+	if (!dash)
+		return;
+	*dash = '\0';
+	type = strtok_r(dash + 3, " ", &save);
+	for (int i = 0; i < 6; i++)
+		word[i] = strtok_r(i ? NULL : line, " ", &save);
+	if (!word[5] || !type)
+		return;
+	own_free char *object = xasprintf("mount %s (%s)", word[4], type);
+	own_free char *whole = xasprintf(" %s / /", word[2]);
+	own_free char *at = xasprintf("/proc/%d/root%s", (int)pid, word[4]);
+
+	r = obstacle_of_fs(type);
+	if (r)
+		found(l, pid, r, object);
+	if (strcmp(word[3], "/") != 0 && strcmp(word[4], "/") != 0 && !strstr(all, whole) &&
+	    strncmp(type, "cgroup", 6) != 0 && strcmp(type, "devtmpfs") != 0 &&
+	    strcmp(word[3], "/null") != 0)
+		found(l, pid, &partial, object);
+	if (lstat(at, &st) == 0 && S_ISSOCK(st.st_mode))
+		found(l, pid, &socket_mount, object);
+}
+
+/* Each mount namespace once; its text is kept for look_at_mount_of. */
+static void look_at_mounts(struct look *l, pid_t pid)
+{
+	uint64_t ino = ns_inode(pid, "mnt");
+	own_free char *text = NULL;
+	own_free char *copy = NULL;
+	char *save = NULL, *more;
+
+	for (size_t i = 0; i < l->n_mnt; i++) {
+		if (l->mnt_seen[i] == ino)
+			return;
+	}
+	text = proc_text(pid, "mountinfo", TEXT_MAX);
+	if (!ino || !text)
+		return;
+	l->mnt_seen = xrealloc(l->mnt_seen, (l->n_mnt + 1) * sizeof(*l->mnt_seen));
+	l->mnt_seen[l->n_mnt++] = ino;
+	more = xasprintf("%s%s\n", l->mounts, text);
+	free(l->mounts);
+	l->mounts = more;
+	copy = xstrdup(text);
+	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		look_at_mount(l, pid, line, text);
+}
+
+/* ---- the container ---- */
+
+static void look_at_queues(struct look *l)
+{
+	static const struct obstacle_rule queue = {
+		"POSIX message queues cannot be moved", "remove it (mq_unlink)", true
+	};
+	own_free char *path = xasprintf("/proc/%d/root/dev/mqueue", (int)l->init);
+	own_dir DIR *d = opendir(path);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		own_free char *object = xasprintf("message queue /%s", entry->d_name);
+
+		if (entry->d_name[0] != '.')
+			found(l, 0, &queue, object);
+	}
+}
+
+static void look_at_peers(struct look *l)
+{
+	static const struct obstacle_rule outside = {
+		"its other end is outside the container", "end that connection", true
+	};
+	char *name;
+
+	while ((name = unix_peers_outside(&l->peers))) {
+		own_free char *object = name;
+
+		found(l, 0, &outside, object);
+	}
+}
+
+int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct err *e)
+{
+	struct look l = { .out = o, .init = init, .mounts = xstrdup("\n") };
+	struct stat st;
+	own_free char *proc = xasprintf("/proc/%d", (int)init);
+
+	if (stat(proc, &st) < 0) {
+		free(l.mounts);
+		return err_sys(e, "cannot look at process %d", (int)init);
+	}
+	unix_peers_init(&l.peers, init);
+	add_pid(&l, init);
+	walk_cgroup(&l, AT_FDCWD, cgroup, 0);
+	for (size_t i = 0; i < l.n; i++)
+		look_at_mounts(&l, l.pids[i]);
+	for (size_t i = 0; i < l.n; i++) {
+		look_at_status(&l, l.pids[i]);
+		look_at_namespaces(&l, l.pids[i]);
+		look_at_fds(&l, l.pids[i]);
+		look_at_maps(&l, l.pids[i]);
+	}
+	look_at_queues(&l);
+	look_at_peers(&l);
+	o->nr_tasks = l.n;
+	unix_peers_fini(&l.peers);
+	free(l.pids);
+	free(l.mounts);
+	free(l.mnt_seen);
+	return 0;
+}
