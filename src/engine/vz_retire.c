@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT
+/*
+ * engine/vz_retire.c - a container that lives elsewhere now: its files here are removed,
+ * or get the suffix .migrated.
+ *
+ * Every step looks at what is there and may have been done before: a crash in the middle
+ * is finished by calling it again.  The config goes first: from then on nobody starts it.
+ * An older X.migrated is moved to X.replaced before X takes its place, so that at no
+ * moment the only copy is neither.
+ */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "base/path.h"
+#include "engine/vz.h"
+#include "engine/vz_run.h"
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0;
+}
+
+static int move_to(const char *from, const char *to, struct err *e)
+{
+	if (rename(from, to) == 0)
+		return 0;
+	err_sys(e, "cannot rename %s to %s", from, to);
+	if (errno == EBUSY)
+		err_hint(e, "it is a mount point: unmount and remove it by hand");
+	return -1;
+}
+
+static int set_aside(const char *path, struct err *e)
+{
+	own_free char *aside = xasprintf("%s.migrated", path);
+	own_free char *replaced = xasprintf("%s.replaced", path);
+
+	if (is_there(path)) {
+		if (is_there(aside) && (path_remove_tree(AT_FDCWD, replaced, e) < 0 ||
+					move_to(aside, replaced, e) < 0))
+			return -1;
+		if (move_to(path, aside, e) < 0)
+			return -1;
+	}
+	return path_remove_tree(AT_FDCWD, replaced, e);
+}
+
+static int delete_tree(const char *path, struct err *e)
+{
+	own_free char *doomed = xasprintf("%s.removing", path);
+
+	if (path_remove_tree(AT_FDCWD, doomed, e) < 0)
+		return -1;
+	if (is_there(path) && move_to(path, doomed, e) < 0)
+		return -1;
+	return path_remove_tree(AT_FDCWD, doomed, e);
+}
+
+/* The config may be a symlink into the private area: then the link goes, its target with the area. */
+static int retire_file(const char *file, bool remove, struct err *e)
+{
+	own_free char *aside = xasprintf("%s.migrated", file);
+
+	if (!remove)
+		return is_there(file) ? move_to(file, aside, e) : 0;
+	if (unlink(file) < 0 && errno != ENOENT)
+		return err_sys(e, "cannot remove %s", file);
+	return 0;
+}
+
+int vz_retire(const struct ct *ct, bool remove, struct err *e)
+{
+	own_free char *file = vz_conf_file(ct->id, "conf");
+	enum ct_state state;
+
+	if (vz_state(ct, &state, e) < 0)
+		return -1;
+	if (state != CT_STOPPED && state != CT_MOUNTED)
+		return err_set(e, ERR_BROKEN, "container %s is %s: not retired", ct->id,
+			       ct_state_word(state));
+	if (vz_clear(ct, e) < 0 || retire_file(file, remove, e) < 0)
+		return -1;
+	if (ct->name)
+		vz_name_remove(ct->name, ct->id);
+	for (size_t i = 0; vz_scripts[i]; i++) {
+		own_free char *script = vz_conf_file(ct->id, vz_scripts[i]);
+
+		if (retire_file(script, remove, e) < 0)
+			return -1;
+	}
+	rmdir(ct->root);
+	if ((remove ? delete_tree : set_aside)(ct->private_area, e) < 0)
+		return err_wrap(e, "the private area of container %s stays", ct->id);
+	log_info("container %s: config and private area %s", ct->id,
+		 remove ? "removed" : "renamed to .migrated");
+	return 0;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * host/announce.h - telling the neighbours that an address lives behind another MAC now:
+ * gratuitous ARP, as request and as reply (some believe only one of them), or an
+ * unsolicited neighbour advertisement with the override bit.  RFC 826, 5227, 4861.
+ */
+#ifndef HOST_ANNOUNCE_H
+#define HOST_ANNOUNCE_H
+
+#include "host/ip.h"
+
+/* Builds one frame; `kind` 0 or 1 for IPv4 (request, reply), 0 for IPv6.  Returns its
+ * length, 0 when there is no such kind. */
+enum { ANNOUNCE_MAX_FRAME = 96 };
+size_t announce_frame(uint8_t out[static ANNOUNCE_MAX_FRAME], const struct ip *ip,
+		      const uint8_t mac[static 6], int kind);
+
+/* A packet socket of the calling thread's network namespace; -1 with errno. */
+int announce_open(void);
+/* Sends every kind out of interface `dev`.  0, or -1 with errno. */
+int announce_send(int fd, int dev, const struct ip *ip, const uint8_t mac[static 6]);
+
+#endif
