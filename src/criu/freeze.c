@@ -13,77 +13,18 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
-
-enum { PROC_MAX = 1 << 20 };
+#include "criu/cgroups.h"
 
 /* Thaws at the end of its input, unless it was told "done" and said so. */
 static const char guard_script[] =
 	"trap '' HUP INT TERM PIPE; read -r word; "
 	"[ \"$word\" = done ] && { echo ok; exit 0; }; echo \"$1\" >\"$0\"";
 
-const char *cgroup_line_path(const char *text, const char *controller, size_t *len)
-{
-	for (const char *line = text, *next; *line; line = next) {
-		const char *end = strchrnul(line, '\n');
-		const char *list = memchr(line, ':', (size_t)(end - line));
-		const char *path = list ? memchr(list + 1, ':', (size_t)(end - list - 1)) : NULL;
-
-		next = *end ? end + 1 : end;
-		if (!path)
-			continue;
-		list++;
-		*len = (size_t)(end - path - 1);
-		if (!controller && path == list && line[0] == '0')
-			return path + 1;
-		for (const char *w = list; controller && w < path;) {
-			size_t n = strcspn(w, ",:");
-
-			if (n == strlen(controller) && strncmp(w, controller, n) == 0)
-				return path + 1;
-			w += n + 1;
-		}
-	}
-	return NULL;
-}
-
-/* Where a hierarchy is mounted, whole, in this mount namespace: "cgroup" with that
- * controller, or "cgroup2". */
-static char *hierarchy(const char *controller)
-{
-	own_free char *text = NULL;
-	char *save = NULL;
-
-	if (file_read(AT_FDCWD, "/proc/self/mounts", PROC_MAX, &text, NULL, NULL) < 0)
-		return NULL;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char *word[4] = { NULL };
-		char *in = NULL, *options, *o;
-
-		for (int i = 0; i < 4; i++)
-			word[i] = strtok_r(i ? NULL : line, " ", &in);
-		if (!word[3])
-			continue;
-		if (!controller && strcmp(word[2], "cgroup2") == 0)
-			return xstrdup(word[1]);
-		if (!controller || strcmp(word[2], "cgroup") != 0)
-			continue;
-		options = word[3];
-		while ((o = strsep(&options, ","))) {
-			if (strcmp(o, controller) == 0)
-				return xstrdup(word[1]);
-		}
-	}
-	return NULL;
-}
-
 char *freezer_find(pid_t pid, const char *name, struct err *e)
 {
-	own_free char *v1 = hierarchy("freezer");
-	own_free char *root = v1 ? xstrdup(v1) : hierarchy(NULL);
-	own_free char *file = xasprintf("/proc/%d/cgroup", (int)pid);
-	own_free char *text = NULL;
-	const char *path;
-	size_t len = 0;
+	own_free char *v1 = cgroups_mount("freezer");
+	own_free char *root = v1 ? xstrdup(v1) : cgroups_mount(NULL);
+	own_free char *dir = NULL;
 
 	if (!root) {
 		err_set(e, ERR_UNSUPPORTED, "this server has no cgroup freezer");
@@ -92,14 +33,12 @@ char *freezer_find(pid_t pid, const char *name, struct err *e)
 	}
 	if (name)
 		return xasprintf("%s%s%s", root, name[0] == '/' ? "" : "/", name);
-	if (file_read(AT_FDCWD, file, PROC_MAX, &text, NULL, e) < 0)
-		return NULL;
-	path = cgroup_line_path(text, v1 ? "freezer" : NULL, &len);
-	if (!path || len <= 1) {
+	dir = cgroups_dir(pid, v1 ? "freezer" : NULL, e);
+	if (dir && strcmp(dir, root) == 0) {
 		err_set(e, ERR_UNSUPPORTED, "process %d is in no cgroup of its own", (int)pid);
 		return NULL;
 	}
-	return xasprintf("%s%.*s", root, (int)len, path);
+	return take_ptr(&dir);
 }
 
 static int guard_start(struct freezer *f, struct err *e)

@@ -60,8 +60,4 @@ int freezer_disarm(struct freezer *f, struct err *e);
 /* With the guard still armed: thaws. */
 void freezer_close(struct freezer *f);
 
-/* The line of /proc/PID/cgroup for `controller` (v1; "freezer"), or with NULL the v2 one ("0::PATH"):
- * its path, borrowed length in *len; NULL when there is none.  Pure. */
-const char *cgroup_line_path(const char *text, const char *controller, size_t *len);
-
 #endif

@@ -8,17 +8,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/own.h"
 #include "wire/proto.h"
 
 enum {
 	NAME_MAX_BYTES = 128,
-	FILES_MAX = 65536,
+	PIECE = PROTO_MAX_FRAME - 4096,
 };
-
-/* More than the images of a large container without its memory. */
-static const size_t file_max = 1u << 30;
 
 /* A file system context for a tmpfs that only root enters. */
 static int tmpfs_context(bool noswap)
@@ -102,57 +100,73 @@ static bool is_image(const char *name)
 	return n > 4 && strcmp(name + n - 4, ".img") == 0;
 }
 
-static int pack_one(int dir, const char *name, struct buf *out, struct err *e)
+static int send_one(int dir, const char *name, struct buf *piece, imgdir_send_fn *send,
+		    void *arg, struct err *e)
 {
 	own_fd int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	uint64_t offset = 0;
 	struct stat st;
-	size_t len;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "cannot read the image %s", name);
 	if (!S_ISREG(st.st_mode))
 		return 0;
-	if ((size_t)st.st_size > file_max)
-		return err_set(e, ERR_UNSUPPORTED, "the image %s is too large (%lld bytes)",
-			       name, (long long)st.st_size);
-	len = (size_t)st.st_size;
-	buf_put_str(out, name);
-	buf_put_u32(out, (uint32_t)len);
-	if (read_all(fd, buf_reserve(out, len), len) < 0)
-		return err_sys(e, "cannot read the image %s", name);
-	out->len += len;
+	do { /* an empty file is one empty piece */
+		ssize_t n;
+
+		buf_clear(piece);
+		buf_put_str(piece, name);
+		buf_put_u64(piece, offset);
+		n = read(fd, buf_reserve(piece, PIECE), PIECE);
+		if (n < 0)
+			return err_sys(e, "cannot read the image %s", name);
+		piece->len += (size_t)n;
+		offset += (uint64_t)n;
+		if ((n || offset == 0) && send(arg, piece->data, piece->len, e) < 0)
+			return -1;
+		if (n == 0)
+			break;
+	} while (offset < (uint64_t)st.st_size);
 	return 0;
 }
 
-int imgdir_pack(int dir, struct buf *out, struct err *e)
+int imgdir_send(int dir, imgdir_send_fn *send, void *arg, struct err *e)
 {
+	own_buf struct buf piece = BUF_INIT;
 	char **names = NULL;
 	size_t n = 0;
 	int ret = imgdir_list(dir, &names, &n, e);
 
 	for (size_t i = 0; i < n; i++) {
 		if (ret == 0 && is_image(names[i]))
-			ret = pack_one(dir, names[i], out, e);
+			ret = send_one(dir, names[i], &piece, send, arg, e);
 		free(names[i]);
 	}
 	free(names);
-	return ret;
+	return ret < 0 ? -1 : send(arg, NULL, 0, e);
 }
 
-int imgdir_unpack(int dir, const void *data, size_t len, struct err *e)
+int imgdir_apply(int dir, const void *piece, size_t len, uint64_t *budget, struct err *e)
 {
-	struct reader r = reader_of(data, len);
+	struct reader r = reader_of(piece, len);
+	own_free char *name = NULL;
+	own_fd int fd = -1;
+	uint64_t offset;
+	size_t n;
 
-	for (int i = 0; r.at < r.end; i++) {
-		own_free char *name = get_str(&r, NAME_MAX_BYTES);
-		size_t n = 0;
-		const uint8_t *bytes = get_bytes(&r, file_max, &n);
-
-		if (r.bad || i >= FILES_MAX || !is_image(name) || strchr(name, '/') ||
-		    name[0] == '.')
-			return err_set(e, ERR_PROTO, "the images cannot be understood");
-		if (imgdir_put(dir, name, bytes, n, e) < 0)
-			return -1;
-	}
+	if (len == 0)
+		return 1;
+	name = get_str(&r, NAME_MAX_BYTES);
+	offset = get_u64(&r);
+	n = (size_t)(r.end - r.at);
+	if (r.bad || !is_image(name) || strchr(name, '/') || name[0] == '.' ||
+	    offset > (uint64_t)INT64_MAX / 2)
+		return err_set(e, ERR_PROTO, "a piece of the images cannot be understood");
+	if (n + NAME_MAX_BYTES > *budget)
+		return err_set(e, ERR_PROTO, "the images are larger than the container's memory");
+	*budget -= n + NAME_MAX_BYTES; /* so that empty files cost, too */
+	fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || lseek(fd, (off_t)offset, SEEK_SET) < 0 || write_all(fd, r.at, n) < 0)
+		return err_sys(e, "cannot write the image %s", name);
 	return 0;
 }

@@ -12,8 +12,8 @@
 #define CRIU_IMGDIR_H
 
 #include <stddef.h>
+#include <stdint.h>
 
-#include "base/buf.h"
 #include "base/err.h"
 
 /* Returns the directory's descriptor, the caller's. */
@@ -26,11 +26,16 @@ int imgdir_put(int dir, const char *name, const void *data, size_t len, struct e
 int imgdir_list(int dir, char ***out, size_t *n, struct err *e);
 
 /*
- * All images as one run of bytes, for the link: per file its name and content.  Logs,
- * statistics and sockets stay.  imgdir_unpack writes them into an empty directory; names with a
- * slash or a leading dot are refused, as is anything over the caps.
+ * All images in pieces for the link: `send` gets each piece (a name, an offset and bytes; at most
+ * PROTO_MAX_FRAME), the last one empty.  Logs, statistics and sockets stay.
  */
-int imgdir_pack(int dir, struct buf *out, struct err *e);
-int imgdir_unpack(int dir, const void *data, size_t len, struct err *e);
+typedef int imgdir_send_fn(void *arg, const void *piece, size_t len, struct err *e);
+int imgdir_send(int dir, imgdir_send_fn *send, void *arg, struct err *e);
+
+/*
+ * Applies one piece.  1: that was the last; 0: more come; -1.  Names with a slash or a leading dot
+ * are refused, as is anything beyond *budget bytes, which is counted down.
+ */
+int imgdir_apply(int dir, const void *piece, size_t len, uint64_t *budget, struct err *e);
 
 #endif

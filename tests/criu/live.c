@@ -61,6 +61,14 @@ static void put_u64(uint64_t v)
 	write_all(1, b, 8);
 }
 
+static int write_piece(void *arg, const void *piece, size_t len, struct err *e)
+{
+	(void)arg;
+	(void)e;
+	put_u64(len);
+	return write_all(1, piece, len);
+}
+
 static int dump_main(char **arg)
 {
 	struct err e = ERR_INIT;
@@ -113,10 +121,10 @@ static int dump_main(char **arg)
 		fprintf(stderr, "hidden: %s\n", text ? text : e.msg);
 	}
 	ext_mounts_put(&out, &mounts);
-	if (imgdir_pack(images, &out, &e) < 0)
-		return die(&e);
 	put_u64(out.len);
 	write_all(1, out.data, out.len);
+	if (imgdir_send(images, write_piece, NULL, &e) < 0)
+		return die(&e);
 	say("sent");
 	criu_free(c);
 	if (!fgets(line, sizeof(line), stdin) || strcmp(line, "commit\n") != 0) {
@@ -196,9 +204,21 @@ static int restore_main(char **arg)
 		return 1;
 	start_ns = clock_ns();
 	struct reader r = reader_of(data, n);
-	if (ext_mounts_get(&r, &mounts, &e) < 0 ||
-	    imgdir_unpack(images, r.at, (size_t)(r.end - r.at), &e) < 0)
+	if (ext_mounts_get(&r, &mounts, &e) < 0)
 		return die(&e);
+	for (;;) {
+		uint64_t budget = 8ull << 30;
+		own_free char *piece = NULL;
+
+		if (read_all(0, head, 8) < 0)
+			return 1;
+		n = be64_at(head);
+		piece = xmalloc(n + 1);
+		if (read_all(0, piece, n) < 0 || imgdir_apply(images, piece, n, &budget, &e) < 0)
+			return die(&e);
+		if (n == 0)
+			break;
+	}
 	say("images are here");
 	char **places = xcalloc(mounts.n + 1, sizeof(*places));
 	for (size_t i = 0; i < mounts.n; i++)

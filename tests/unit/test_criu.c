@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* The pure parts of criu/: images, requests. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -152,14 +153,24 @@ static void core_and_pstree_are_read(void **state)
 	assert_int_equal(st, TASK_STATE_STOPPED);
 }
 
+static int apply_piece(void *arg, const void *piece, size_t len, struct err *e)
+{
+	uint64_t budget = 1 << 20;
+	int *to = arg;
+
+	/* cut anywhere: never a crash, and never outside */
+	for (size_t i = 1; i < len && i < 40; i++)
+		imgdir_apply(*to, piece, i, &budget, NULL);
+	return imgdir_apply(*to, piece, len, &budget, e) < 0 ? -1 : 0;
+}
+
 static void images_travel(void **state)
 {
 	own_fd int from = imgdir_open(NULL);
 	own_fd int to = imgdir_open(NULL);
-	own_buf struct buf b = BUF_INIT;
-	own_free char *text = NULL;
+	own_fd int fd = -1;
 	struct err e = ERR_INIT;
-	char **names = NULL;
+	char **names = NULL, text[4] = "";
 	size_t n = 0;
 
 	(void)state;
@@ -168,22 +179,23 @@ static void images_travel(void **state)
 	assert_int_equal(imgdir_put(from, "core-1.img", "abc", 3, &e), 0);
 	assert_int_equal(imgdir_put(from, "empty.img", "", 0, &e), 0);
 	assert_int_equal(imgdir_put(from, "dump.log", "no", 2, &e), 0);
-	assert_int_equal(imgdir_pack(from, &b, &e), 0);
-	assert_int_equal(imgdir_unpack(to, b.data, b.len, &e), 0);
+	assert_int_equal(imgdir_send(from, apply_piece, &to, &e), 0);
 	assert_int_equal(imgdir_list(to, &names, &n, &e), 0);
 	assert_int_equal(n, 2);
 	assert_string_equal(names[0], "core-1.img");
+	fd = openat(to, "core-1.img", O_RDONLY);
+	assert_int_equal(read(fd, text, 4), 3);
+	assert_string_equal(text, "abc");
 	for (size_t i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
-	for (size_t i = 0; i < b.len; i++)
-		assert_true(i == 0 || i == 21 || imgdir_unpack(to, b.data, i, NULL) < 0);
 }
 
-static void images_with_bad_names_are_refused(void **state)
+static void bad_pieces_are_refused(void **state)
 {
 	static const char *const bad[] = { "../x.img", ".x.img", "a/b.img", "x.txt", "" };
 	own_fd int to = imgdir_open(NULL);
+	uint64_t budget = 1000;
 
 	(void)state;
 	if (to < 0)
@@ -193,10 +205,19 @@ static void images_with_bad_names_are_refused(void **state)
 		struct err e = ERR_INIT;
 
 		buf_put_str(&b, bad[i]);
-		buf_put_bytes(&b, "z", 1);
-		assert_int_equal(imgdir_unpack(to, b.data, b.len, &e), -1);
+		buf_put_u64(&b, 0);
+		assert_int_equal(imgdir_apply(to, b.data, b.len, &budget, &e), -1);
 		assert_int_equal(e.code, ERR_PROTO);
 	}
+	for (int i = 0; i < 10; i++) { /* the budget ends */
+		own_buf struct buf b = BUF_INIT;
+
+		buf_put_str(&b, "a.img");
+		buf_put_u64(&b, 0);
+		if (imgdir_apply(to, b.data, b.len, &budget, NULL) < 0)
+			return;
+	}
+	fail();
 }
 
 static void requests_have_crius_numbers(void **state)
@@ -226,7 +247,7 @@ int main(void)
 		cmocka_unit_test(lazy_runs_into_nothing),
 		cmocka_unit_test(core_and_pstree_are_read),
 		cmocka_unit_test(images_travel),
-		cmocka_unit_test(images_with_bad_names_are_refused),
+		cmocka_unit_test(bad_pieces_are_refused),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
 

@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/freeze.h"
+#include "criu/cgroups.h"
 #include "criu/mounts.h"
 #include "criu/runcstate.h"
 #include "criu/why.h"
