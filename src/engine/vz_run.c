@@ -11,10 +11,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
@@ -39,6 +41,17 @@ static int open_running(struct vz *v, const struct ct *ct, struct err *e)
 	v->ct.root = xstrdup(ct->root);
 	v->ct.private_area = xstrdup(ct->private_area);
 	return 0;
+}
+
+int vz_note_running(const struct vz *now, struct err *e)
+{
+	own_free char *file = xasprintf("%s/conf", now->run_dir);
+	own_free char *addresses = vz_value(now, "IP_ADDRESS", "");
+	own_conf struct conf c = CONF_INIT;
+
+	if (conf_load(&c, file, e) < 0 || conf_set(&c, "IP_ADDRESS", addresses, e) < 0)
+		return -1;
+	return conf_save(&c, file, e);
 }
 
 static int stage_parts(struct vz *v, const struct vz_init *init, const struct ctnet *net,
@@ -205,7 +218,38 @@ static int halt_inside(const struct vz *v, struct err *e)
 	return spawn_run((const char *const *)argv.item, HALT_TIMEOUT_MS, e);
 }
 
-static int ask(const struct vz *v, struct err *e)
+/* A line of /proc/PID/status, the value as a number in the base; 0 when there is none. */
+static uint64_t status_number(pid_t pid, const char *name, int base)
+{
+	own_free char *file = xasprintf("/proc/%d/status", (int)pid);
+	own_free char *text = NULL;
+	char *at;
+
+	if (file_read(AT_FDCWD, file, 65536, &text, NULL, NULL) < 0)
+		return 0;
+	at = strstr(text, name);
+	return at ? strtoull(at + strlen(name), NULL, base) : 0;
+}
+
+/* Does it handle the signal?  (systemd reads its signals otherwise.) */
+static bool catches(pid_t pid, int sig)
+{
+	return status_number(pid, "\nSigCgt:", 16) >> (sig - 1) & 1;
+}
+
+static bool is_called_init(pid_t pid)
+{
+	own_free char *file = xasprintf("/proc/%d/comm", (int)pid);
+	own_free char *text = NULL;
+
+	return file_read(AT_FDCWD, file, 64, &text, NULL, NULL) == 0 && strcmp(text, "init\n") == 0;
+}
+
+/*
+ * Whoever handles SIGRTMIN+3 means by it what systemd does.  An old init (sysvinit,
+ * upstart, busybox) takes no signal for it, but `halt`.  The rest ends by SIGTERM.
+ */
+static int ask(const struct vz *v, pid_t pid, struct err *e)
 {
 	struct vz_init init;
 	enum vz_init_kind kind;
@@ -214,15 +258,11 @@ static int ask(const struct vz *v, struct err *e)
 		return -1;
 	kind = init.kind;
 	vz_init_fini(&init);
-	switch (kind) {
-	case VZ_INIT_SYSTEMD:
+	if (kind == VZ_INIT_SYSTEMD || catches(pid, SIGRTMIN + 3))
 		return runc_kill(v->ct.id, SIGRTMIN + 3, e);
-	case VZ_INIT_OTHER:
+	if (kind == VZ_INIT_OTHER && is_called_init(pid))
 		return halt_inside(v, e);
-	case VZ_INIT_SERVICE:
-	default:
-		return runc_kill(v->ct.id, SIGTERM, e);
-	}
+	return runc_kill(v->ct.id, SIGTERM, e);
 }
 
 /* Until the first process is gone, or the time is over. */
@@ -251,7 +291,7 @@ int vz_stop(const struct ct *ct, int timeout_ms, struct err *e)
 		return -1;
 	if (timeout_ms > 0 && vz_script_inside(&v, "stop", &why) < 0)
 		log_warn("the stop script of container %s: %s", ct->id, why.msg);
-	if (timeout_ms > 0 && ask(&v, &why) < 0)
+	if (timeout_ms > 0 && ask(&v, s.pid, &why) < 0)
 		log_info("container %s cannot be asked to stop: %s", ct->id, why.msg);
 	else if (timeout_ms > 0 && !wait_end(s.pid, timeout_ms))
 		log_info("container %s did not stop in %d ms: killed", ct->id, timeout_ms);

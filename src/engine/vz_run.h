@@ -10,11 +10,11 @@
 #include "host/cgroup.h"
 #include "host/ctnet.h"
 
-/* What the container's first process is, which decides how it is stopped. */
+/* What the container's first process is, which decides what it finds and how it is stopped. */
 enum vz_init_kind {
-	VZ_INIT_SYSTEMD, /* SIGRTMIN+3 */
-	VZ_INIT_OTHER,	 /* another /sbin/init: `halt` inside */
-	VZ_INIT_SERVICE, /* VE_INIT="command": SIGTERM */
+	VZ_INIT_SYSTEMD,
+	VZ_INIT_OTHER,	 /* another /sbin/init */
+	VZ_INIT_SERVICE, /* VE_INIT="command" */
 };
 
 struct vz_init {
@@ -76,6 +76,10 @@ int vz_let_run(const struct ct *ct, struct err *e);
 int vz_unhold(const struct ct *ct, struct err *e);
 int vz_start(const struct ct *ct, struct err *e);
 int vz_stop(const struct ct *ct, int timeout_ms, struct err *e);
+
+/* Its addresses were changed while it runs: what it runs with is kept up to date, since
+ * stop must find what to take away. */
+int vz_note_running(const struct vz *now, struct err *e);
 
 /* /run/pmigrate/vz/ID/held: the processes are there and may not run yet. */
 int vz_mark_held(const char *id, bool held, struct err *e);

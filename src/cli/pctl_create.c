@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT
+/* cli/pctl_create.c - create, destroy. */
+#include <string.h>
+
+#include "base/own.h"
+#include "cli/pctl.h"
+#include "engine/vz_create.h"
+
+static char *dup_arg(const struct pctl_args *a, const char *name)
+{
+	const char *value = pctl_arg(a, name);
+
+	return value && *value ? xstrdup(value) : NULL;
+}
+
+/* The tree's source: NULL for an empty one. */
+static int source_of(const struct pctl_args *a, const char **out, struct err *e)
+{
+	const char *given = pctl_arg(a, "ostemplate");
+
+	*out = given;
+	if (given && pctl_arg(a, "empty"))
+		return err_set(e, ERR_USAGE, "--ostemplate and --empty exclude each other");
+	if (given || pctl_arg(a, "empty"))
+		return 0;
+	err_set(e, ERR_USAGE, "what shall the container's tree be made from?");
+	return err_hint(e, "--ostemplate NAME, FILE.tar.zst or DIRECTORY; or --empty");
+}
+
+/* OSTEMPLATE is told only for a template's name: other servers cannot know our files. */
+static int fill_config(const struct pctl_args *a, const char *source, struct conf *c, struct err *e)
+{
+	if (vz_sample(pctl_arg(a, "config"), c, e) < 0 || pctl_apply(a, c, e) < 0)
+		return -1;
+	if (source && !strchr(source, '/') && conf_set(c, "OSTEMPLATE", source, e) < 0)
+		return -1;
+	return pctl_arg(a, "config") ? conf_set(c, "ORIGIN_SAMPLE", pctl_arg(a, "config"), e) : 0;
+}
+
+static int absolute(const char *path, const char *option, struct err *e)
+{
+	if (!path || path[0] == '/')
+		return 0;
+	return err_set(e, ERR_USAGE, "--%s '%s' is not absolute", option, path);
+}
+
+int pctl_create(const struct pctl_args *a, struct err *e)
+{
+	own_conf struct conf c = CONF_INIT;
+	struct ct ct = { .engine = xstrdup("vz"), .id = xstrdup(a->words.item[0]) };
+	const char *source;
+	int lock = -1, ret = -1;
+
+	ct.name = dup_arg(a, "name");
+	ct.private_area = dup_arg(a, "private");
+	ct.root = dup_arg(a, "root");
+	if (absolute(ct.private_area, "private", e) == 0 && absolute(ct.root, "root", e) == 0 &&
+	    source_of(a, &source, e) == 0 && fill_config(a, source, &c, e) == 0 &&
+	    vz_lock(ct.id, "creating", NULL, &lock, e) == 0)
+		ret = vz_create(&ct, &c, source, e);
+	vz_unlock(ct.id, &lock);
+	ct_fini(&ct);
+	return ret;
+}
+
+int pctl_destroy(const struct pctl_args *a, struct err *e)
+{
+	struct ct ct = CT_INIT;
+	int lock = -1, ret;
+
+	if (pctl_find(a, &ct, e) < 0)
+		return -1;
+	ret = vz_lock(ct.id, "destroying", NULL, &lock, e);
+	if (ret == 0)
+		ret = vz_destroy(&ct, e);
+	vz_unlock(ct.id, &lock);
+	ct_fini(&ct);
+	return ret;
+}
