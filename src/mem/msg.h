@@ -71,7 +71,8 @@ struct memobj {
 /* A decoded PAGES, ZERO, DROP or PRESENT: runs are the caller's array. */
 struct memmsg_runs {
 	uint32_t nr;	     /* object */
-	bool dense;	     /* PAGES: the 2 MiB around are all in use at the source */
+	bool dense;	     /* PAGES: the 2 MiB around are all in use at the source;
+			      * PRESENT: this is the last part */
 	uint32_t n;	     /* runs */
 	uint64_t pages;	     /* in all runs */
 	const uint8_t *data; /* PAGES: pages * 4096 bytes, borrowed from the frame;

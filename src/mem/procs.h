@@ -31,7 +31,7 @@ struct procs {
 	uint64_t ns_ino;
 	int depth;	/* of the container's pid namespace: index into NSpid */
 	char *cgroup;
-	uint64_t last_vpid, prev_vpid;
+	uint64_t last_pid, prev_pid; /* handed out in our namespace */
 	uint64_t ended; /* processes that ended, or were born and ended, since the last refresh */
 };
 

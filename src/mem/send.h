@@ -66,6 +66,10 @@ int sender_present(struct sender *s, uint32_t nr, const struct pageset *present,
 /* Frozen window: frames do not wait for the rate limit from here on. */
 void sender_urgent(struct sender *s, bool on);
 
+/* All queued has been read and handed to the link (not yet applied there): its pages may
+ * change now. */
+int sender_read(struct sender *s, struct err *e);
+
 /* All queued is sent and applied on every stream.  *missing (may be NULL): pages that PRESENT
  * lists named and that are not in the store there. */
 int sender_sync(struct sender *s, uint64_t *missing, struct err *e);

@@ -32,17 +32,26 @@ struct shm {
 
 	/* private to mem/ */
 	struct pageset dirty;	/* offsets */
-	struct pageset present; /* after track_final */
+	struct pageset present; /* at the last look */
 	uint64_t *hash;		/* of each page as sent; 0: never sent */
 	uint64_t n_hash;
 	int64_t mtime_ns;
+	bool young;		/* mtime was too fresh to be trusted next time */
 	bool suspect;		/* compare by hash */
+	bool sent;		/* once, whole */
 	bool seen;
-	unsigned mappers, was_mappers;
 };
 
 /* Is this mapping, or this descriptor's name in /proc/PID/fd, such an object? */
 bool shm_name(const char *link, char out[static 256]);
+
+/* By a path that leads to it (/proc/PID/map_files/…, /proc/PID/fd/…). */
+struct shm *shm_open_path(const char *path, const char *name, struct err *e);
+void shm_close(struct shm *s); /* NULL is fine */
+
+/* Looks at size, mtime and pages again; sets `suspect` when it was written, or may have been,
+ * other than through a mapping. */
+int shm_look(struct shm *s, bool *resized, struct err *e);
 
 /*
  * Fills a shared object that CRIU has made by itself from the store: `fd` is open for

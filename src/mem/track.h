@@ -15,7 +15,8 @@
  *	track_open   -> running    attaches to what is there
  *	track_round  -> running    one pre-copy round; again as converge.h says
  *	(freeze)
- *	track_final  -> frozen     the rest; now lists are exact
+ *	track_frozen -> frozen     processes, mappings; before CRIU touches anything
+ *	track_final  -> frozen     the rest, beside CRIU's dump; now lists are exact
  *	track_close                the userfaultfds go: 25 ms a GiB; after COMMIT or thaw
  *
  * If this process dies the kernel closes the userfaultfds; the container runs on
@@ -78,10 +79,15 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 		struct err *e);
 
 /*
- * The container is frozen.  Sends what is left (unless `lazy`: then only lists), the
- * exact lists of present pages, and syncs.  May be called again after a thaw and
- * further rounds.  Runs beside CRIU's dump; CRIU's parasite may write its own
- * pages meanwhile: those are not in the container's memory after the dump.
+ * The container is frozen and CRIU has not begun: looks at processes, mappings and executable
+ * memory (into which CRIU's parasite pokes).  1 ms and less for a few processes.
+ */
+int track_frozen(struct track *t, struct sender *s, struct err *e);
+
+/*
+ * Then, beside CRIU's dump: sends what is left (with `lazy` of private memory only the
+ * lists), the exact lists of present pages, and syncs.  On the way sender_urgent is on.  After
+ * a thaw the container may have further rounds and another track_frozen.
  */
 int track_final(struct track *t, struct sender *s, bool lazy, struct track_round *r,
 		struct err *e);

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+/*
+ * mem/final.c - the frozen part of track.h: all pages of all spaces are looked at
+ * once, by several threads; what is dirty goes out as soon as its piece is
+ * scanned, and the lists of what exists last.
+ */
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sched.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "mem/track_priv.h"
+
+/* A thread scans so much at once: some milliseconds. */
+#define PIECE (UINT64_C(256) << 20)
+
+struct piece {
+	struct space *space;
+	struct map map; /* a part of one; borrowed name */
+	struct pageset present, dirty;
+	bool done;
+};
+
+struct work {
+	struct piece *v;
+	size_t n, cap;
+	_Atomic size_t next;
+	pthread_mutex_t lock;
+	pthread_cond_t ready;
+};
+
+static void scan_piece(struct piece *p)
+{
+	if (p->done)
+		return;
+	/* Pages of a mapping that is gone do not exist: the empty set is right. */
+	scan_private(&p->space->scan, &p->map, false, &p->present, &p->dirty);
+}
+
+static void *scan_main(void *arg)
+{
+	struct work *w = arg;
+	size_t i;
+
+	while ((i = w->next++) < w->n) {
+		scan_piece(&w->v[i]);
+		pthread_mutex_lock(&w->lock);
+		w->v[i].done = true;
+		pthread_cond_signal(&w->ready);
+		pthread_mutex_unlock(&w->lock);
+	}
+	return NULL;
+}
+
+static void add_pieces(struct track *t, struct work *w, struct space *s)
+{
+	for (size_t i = 0; i < s->maps.n; i++) {
+		const struct map *m = &s->maps.v[i];
+
+		if (!space_covers(m, t->o.small))
+			continue;
+		for (uint64_t at = m->start; at < m->end; at += PIECE) {
+			struct piece *p;
+
+			if (w->n == w->cap) {
+				w->cap = w->cap ? 2 * w->cap : 64;
+				w->v = xrealloc(w->v, w->cap * sizeof(*w->v));
+			}
+			p = &w->v[w->n++];
+			*p = (struct piece){ .space = s, .map = *m };
+			p->map.start = at;
+			p->map.end = m->end - at < PIECE ? m->end : at + PIECE;
+			p->map.offset += at - m->start;
+		}
+	}
+}
+
+static void work_init(struct track *t, struct work *w)
+{
+	*w = (struct work){ .n = 0 };
+	pthread_mutex_init(&w->lock, NULL);
+	pthread_cond_init(&w->ready, NULL);
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		add_pieces(t, w, t->spaces[i]);
+}
+
+static void work_fini(struct work *w)
+{
+	for (size_t i = 0; i < w->n; i++) {
+		pageset_fini(&w->v[i].present);
+		pageset_fini(&w->v[i].dirty);
+	}
+	free(w->v);
+	pthread_mutex_destroy(&w->lock);
+	pthread_cond_destroy(&w->ready);
+}
+
+static void wait_piece(struct work *w, struct piece *p)
+{
+	pthread_mutex_lock(&w->lock);
+	while (!p->done)
+		pthread_cond_wait(&w->ready, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* In order, as they are ready. */
+static int collect(struct work *w, struct sender *to, bool lazy, struct track_round *r,
+		   struct err *e)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < w->n; i++) {
+		struct piece *p = &w->v[i];
+		struct sender_from from = space_from(p->space);
+
+		wait_piece(w, p);
+		pageset_add_set(&p->space->present, &p->present);
+		pageset_add_set(&p->space->dirty, &p->dirty);
+		r->dirty_pages += p->dirty.pages;
+		r->present_pages += p->present.pages;
+		if (ret == 0 && !lazy)
+			ret = sender_pages(to, &from, p->dirty.v, p->dirty.n, e);
+	}
+	return ret;
+}
+
+static unsigned nr_threads(const struct track *t, const struct work *w)
+{
+	cpu_set_t set;
+	unsigned n = t->o.threads;
+
+	if (!n) {
+		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+		n = n < 4 ? n : 4;
+	}
+	return n < w->n ? n : (unsigned)w->n;
+}
+
+static int scan_all(struct track *t, struct work *w, struct sender *to, bool lazy,
+		    struct track_round *r, struct err *e)
+{
+	unsigned n = nr_threads(t, w), started = 0;
+	own_free pthread_t *threads = xcalloc(n + 1, sizeof(*threads));
+	int ret;
+
+	while (started < n && pthread_create(&threads[started], NULL, scan_main, w) == 0)
+		started++;
+	if (!started)
+		scan_main(w);
+	ret = collect(w, to, lazy, r, e);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+	return ret;
+}
+
+/* Lazy: what is dirty must not be taken from the store: it is dropped there. */
+static int send_lists(struct track *t, struct sender *to, bool lazy, struct err *e)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		struct space *s = t->spaces[i];
+
+		if (lazy && s->dirty.n && sender_drop(to, s->nr, s->dirty.v, s->dirty.n, e) < 0)
+			return -1;
+		if (sender_present(to, s->nr, &s->present, e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < t->nr_shms; i++)
+		if (sender_present(to, t->shms[i]->nr, &t->shms[i]->present, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* CRIU pokes into executable memory later: it is looked at and read now. */
+static int take_executable(struct track *t, struct sender *to, struct err *e)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		struct space *s = t->spaces[i];
+		struct sender_from from = space_from(s);
+
+		pageset_clear(&s->dirty);
+		pageset_clear(&s->present);
+		if (announce_space(t, s, to, e) < 0)
+			return -1;
+		for (size_t k = 0; k < s->maps.n; k++) {
+			const struct map *m = &s->maps.v[k];
+
+			if (m->prot & MAP_EXEC && space_covers(m, t->o.small))
+				scan_private(&s->scan, m, false, &s->present, &s->dirty);
+		}
+		if (sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
+			return -1;
+	}
+	return sender_read(to, e);
+}
+
+int track_frozen(struct track *t, struct sender *s, struct err *e)
+{
+	bool dropped;
+
+	sender_urgent(s, true);
+	if (look_at_spaces(t, s, false, e) < 0 || look_at_mappings(t, s, &dropped, e) < 0)
+		return -1;
+	if (take_executable(t, s, e) < 0)
+		return -1;
+	t->frozen = true;
+	return 0;
+}
+
+int track_final(struct track *t, struct sender *s, bool lazy, struct track_round *r, struct err *e)
+{
+	uint64_t began = clock_ns(), scanned;
+	struct work w;
+	int ret = 0;
+
+	*r = (struct track_round){ .nr = t->rounds + 1 };
+	if (!t->frozen && track_frozen(t, s, e) < 0)
+		return -1;
+	t->frozen = false;
+	work_init(t, &w);
+	for (size_t i = 0; i < w.n; i++)
+		w.v[i].done = w.v[i].map.prot & MAP_EXEC;
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		r->dirty_pages += t->spaces[i]->dirty.pages;
+		r->present_pages += t->spaces[i]->present.pages;
+	}
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		scan_views(t, t->spaces[i], true);
+	ret = scan_all(t, &w, s, lazy, r, e);
+	work_fini(&w);
+	scanned = clock_ns();
+	if (ret == 0)
+		ret = send_shms(t, s, &r->dirty_pages, e);
+	if (ret < 0 || send_lists(t, s, lazy, e) < 0 || sender_sync(s, &r->missing_pages, e) < 0)
+		return -1;
+	for (size_t i = 0; i < t->nr_shms; i++)
+		r->present_pages += t->shms[i]->present.pages;
+	r->scan_ns = scanned - began;
+	r->send_ns = clock_ns() - scanned;
+	r->interval_ns = began - t->scanned_ns;
+	r->nr_spaces = (unsigned)t->nr_spaces;
+	r->nr_shms = (unsigned)t->nr_shms;
+	log_debug("memory at the freeze: %" PRIu64 " of %" PRIu64 " pages dirty, %" PRIu64
+		  " missing, scan %.1f ms, send %.1f ms",
+		  r->dirty_pages, r->present_pages, r->missing_pages, (double)r->scan_ns / 1e6,
+		  (double)r->send_ns / 1e6);
+	return 0;
+}

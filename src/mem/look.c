@@ -1,0 +1,286 @@
+// SPDX-License-Identifier: MIT
+/* mem/look.c - who is there and what do they map: the part of track.h that needs no scan. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "mem/track_priv.h"
+
+void suspect_all(struct track *t)
+{
+	for (size_t i = 0; i < t->nr_shms; i++)
+		t->shms[i]->suspect = true;
+}
+
+struct shm *find_shm(const struct track *t, uint64_t dev, uint64_t ino)
+{
+	for (size_t i = 0; i < t->nr_shms; i++)
+		if (t->shms[i]->ino == ino && t->shms[i]->dev == dev)
+			return t->shms[i];
+	return NULL;
+}
+
+static void suspect_view(struct track *t, const struct view *v)
+{
+	struct shm *o = find_shm(t, v->dev, v->ino);
+
+	if (o)
+		o->suspect = true;
+}
+
+/* ---- processes ---- */
+
+static int end_space(struct track *t, size_t i, struct sender *s, struct err *e)
+{
+	struct space *sp = t->spaces[i];
+	int ret = 0;
+
+	log_debug("memory of process %d (%d inside) ended", (int)sp->pid, (int)sp->vpid);
+	/* What it wrote last into shared memory nobody saw. */
+	for (size_t k = 0; k < sp->nr_views; k++)
+		suspect_view(t, &sp->views[k]);
+	if (sp->announced && s)
+		ret = sender_gone(s, sp->nr, e);
+	space_close(sp);
+	memmove(t->spaces + i, t->spaces + i + 1, (--t->nr_spaces - i) * sizeof(*t->spaces));
+	return ret;
+}
+
+static int drop_ended(struct track *t, struct sender *s, struct err *e)
+{
+	for (size_t i = 0; i < t->nr_spaces;) {
+		struct space *sp = t->spaces[i];
+		const struct proc *p = procs_find(&t->procs, sp->pid);
+
+		if (p && p->vpid == sp->vpid && !p->zombie && !sp->gone && space_is_same(sp))
+			i++;
+		else if (end_space(t, i, s, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Its space, or NULL; notes it as a sharer of another's. */
+static struct space *space_of(struct track *t, const struct proc *p)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		if (t->spaces[i]->pid == p->pid)
+			return t->spaces[i];
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		struct space *s = t->spaces[i];
+
+		if (!space_shared_with(s, p->pid))
+			continue;
+		s->sharers = xrealloc(s->sharers, (s->nr_sharers + 1) * sizeof(*s->sharers));
+		s->sharers[s->nr_sharers++] = p->vpid;
+		return s;
+	}
+	return NULL;
+}
+
+static int add_space(struct track *t, const struct proc *p, bool running, struct err *e)
+{
+	struct err own = ERR_INIT;
+	struct space *s;
+
+	if (space_open(&s, p->pid, p->vpid, running, &t->attach_max_ns, &own) < 0) {
+		if (own.code == ERR_ABSENT)
+			return 0;
+		if (e)
+			*e = own;
+		return -1;
+	}
+	s->nr = ++t->next_nr;
+	t->attached += s->tracked;
+	t->spaces = xrealloc(t->spaces, (t->nr_spaces + 1) * sizeof(*t->spaces));
+	t->spaces[t->nr_spaces++] = s;
+	return 0;
+}
+
+int look_at_spaces(struct track *t, struct sender *s, bool running, struct err *e)
+{
+	if (procs_refresh(&t->procs, e) < 0 || drop_ended(t, s, e) < 0)
+		return -1;
+	if (t->rounds && procs_missed_some(&t->procs))
+		suspect_all(t);
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		t->spaces[i]->nr_sharers = 0;
+	for (size_t i = 0; i < t->procs.n; i++) {
+		const struct proc *p = &t->procs.v[i];
+		struct space *sp = p->zombie ? NULL : space_of(t, p);
+
+		if (p->zombie)
+			continue;
+		if (!sp && add_space(t, p, running, e) < 0)
+			return -1;
+		if (sp && running && sp->pid == p->pid && !sp->tracked &&
+		    space_track(sp, &t->attach_max_ns, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- shared objects ---- */
+
+static void meet_shm(struct track *t, const char *path, const char *name, uint64_t dev,
+		     uint64_t ino)
+{
+	struct err e = ERR_INIT;
+	struct shm *o = find_shm(t, dev, ino);
+
+	if (!o) {
+		o = shm_open_path(path, name, &e);
+		if (!o) { /* unmapped, closed or ended meanwhile */
+			log_debug("%s", e.msg);
+			return;
+		}
+		if (o->dev != dev || o->ino != ino) {
+			shm_close(o);
+			return;
+		}
+		o->nr = 0;
+		o->suspect = true;
+		t->shms = xrealloc(t->shms, (t->nr_shms + 1) * sizeof(*t->shms));
+		t->shms[t->nr_shms++] = o;
+	}
+	o->seen = true;
+}
+
+/* Memory files that are open, mapped or not. */
+static void look_at_fds(struct track *t, pid_t pid)
+{
+	char path[64], link[300];
+	own_dir DIR *d = NULL;
+	struct dirent *de;
+
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	d = opendir(path);
+	while (d && (de = readdir(d))) {
+		ssize_t n = readlinkat(dirfd(d), de->d_name, link, sizeof(link) - 1);
+		char name[256], at[330];
+		struct stat st;
+
+		if (n <= 0)
+			continue;
+		link[n] = '\0';
+		if (link[0] != '/' || !shm_name(link, name) ||
+		    fstatat(dirfd(d), de->d_name, &st, 0) < 0 || st.st_dev != maps_shm_dev())
+			continue;
+		snprintf(at, sizeof(at), "%s/%s", path, de->d_name);
+		meet_shm(t, at, link, st.st_dev, st.st_ino);
+	}
+}
+
+/* ---- mappings ---- */
+
+static bool is_view(const struct map *m)
+{
+	return m->kind == MAP_KIND_SHM;
+}
+
+static bool same_view(const struct view *v, const struct map *m)
+{
+	return v->start == m->start && v->end == m->end && v->offset == m->offset &&
+	       v->dev == m->dev && v->ino == m->ino;
+}
+
+/* Keeps what is known of views that are still there; a view that went is suspect. */
+static void renew_views(struct track *t, struct space *s)
+{
+	struct view *old = s->views, *v = NULL;
+	size_t n = 0, n_old = s->nr_views;
+
+	for (size_t i = 0; i < s->maps.n; i++)
+		n += is_view(&s->maps.v[i]);
+	v = xcalloc(n + 1, sizeof(*v));
+	n = 0;
+	for (size_t i = 0; i < s->maps.n; i++) {
+		const struct map *m = &s->maps.v[i];
+
+		if (!is_view(m))
+			continue;
+		v[n] = (struct view){ m->start, m->end, m->offset, m->dev, m->ino, PAGESET_INIT };
+		for (size_t k = 0; k < n_old; k++)
+			if (same_view(&old[k], m)) {
+				pageset_move(&v[n].tables, &old[k].tables);
+				old[k].start = old[k].end = 0;
+			}
+		n++;
+	}
+	for (size_t k = 0; k < n_old; k++) {
+		if (old[k].start != old[k].end)
+			suspect_view(t, &old[k]);
+		pageset_fini(&old[k].tables);
+	}
+	free(old);
+	s->views = v;
+	s->nr_views = n;
+}
+
+static void note_gone(void *arg, const struct map *m, uint64_t start, uint64_t end)
+{
+	if (m->kind == MAP_KIND_ANON || m->kind == MAP_KIND_FILE)
+		pageset_add(arg, start, (end - start) >> MEM_PAGE_SHIFT);
+}
+
+static int look_at_one(struct track *t, struct space *s, struct sender *to, bool *dropped,
+		       struct err *e)
+{
+	own_pageset struct pageset gone = PAGESET_INIT;
+	own_maps struct maps was = MAPS_INIT;
+
+	if (space_look(s, &was, e) < 0)
+		return -1;
+	if (!s->maps.n) {
+		s->gone = true;
+		return 0;
+	}
+	maps_compare(&was, &s->maps, note_gone, NULL, &gone);
+	renew_views(t, s);
+	for (size_t i = 0; i < s->maps.n; i++) {
+		const struct map *m = &s->maps.v[i];
+		char path[100];
+
+		if (m->dev != maps_shm_dev() || !m->dev || m->kind == MAP_KIND_KERNEL)
+			continue;
+		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)s->pid,
+			 m->start, m->end);
+		meet_shm(t, path, m->name, m->dev, m->ino);
+	}
+	if (!gone.n || !s->announced || !to)
+		return 0;
+	*dropped = true;
+	return sender_drop(to, s->nr, gone.v, gone.n, e);
+}
+
+int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct err *e)
+{
+	size_t kept = 0;
+
+	*dropped = false;
+	for (size_t i = 0; i < t->nr_shms; i++)
+		t->shms[i]->seen = false;
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		if (look_at_one(t, t->spaces[i], s, dropped, e) < 0)
+			return -1;
+	for (size_t i = 0; i < t->procs.n; i++)
+		if (!t->procs.v[i].zombie)
+			look_at_fds(t, t->procs.v[i].pid);
+	for (size_t i = 0; i < t->nr_shms; i++) {
+		struct shm *o = t->shms[i];
+
+		if (o->seen) {
+			t->shms[kept++] = o;
+			continue;
+		}
+		if (o->nr && s && sender_gone(s, o->nr, e) < 0)
+			return -1;
+		shm_close(o);
+	}
+	t->nr_shms = kept;
+	return 0;
+}

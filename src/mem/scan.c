@@ -1,0 +1,359 @@
+// SPDX-License-Identifier: MIT
+#include "mem/scan.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <linux/userfaultfd.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/utsname.h>
+
+#include "base/own.h"
+
+/* linux/fs.h and userfaultfd.h of Linux 6.7; older headers lack them. */
+struct page_region_ {
+	uint64_t start, end, categories;
+};
+
+struct pm_scan_arg_ {
+	uint64_t size, flags, start, end, walk_end, vec, vec_len, max_pages;
+	uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
+};
+
+#define IOC_PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg_)
+
+enum {
+	SCAN_WP_MATCHING = 1,
+	SCAN_CHECK_WPASYNC = 2,
+};
+
+enum {
+	IS_WRITTEN = 1 << 1,
+	IS_FILE = 1 << 2,
+	IS_PRESENT = 1 << 3,
+	IS_SWAPPED = 1 << 4,
+	IS_PFNZERO = 1 << 5,
+};
+
+#define TASK_TOP (UINT64_C(1) << 47)
+
+enum { REGIONS = 4096, SWAP_TYPE_MARKER = 31 };
+
+#define FEATURE_WP_HUGETLBFS_SHMEM (UINT64_C(1) << 12)
+#define FEATURE_WP_UNPOPULATED	   (UINT64_C(1) << 13)
+#define FEATURE_WP_ASYNC	   (UINT64_C(1) << 15)
+
+int scan_handshake(int uffd, struct err *e)
+{
+	struct uffdio_api api = {
+		.api = UFFD_API,
+		.features = FEATURE_WP_ASYNC | FEATURE_WP_UNPOPULATED | FEATURE_WP_HUGETLBFS_SHMEM,
+	};
+
+	if (ioctl(uffd, UFFDIO_API, &api) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return err_sys(e, "userfaultfd's handshake failed");
+	err_set(e, ERR_UNSUPPORTED, "this kernel cannot track written pages by userfaultfd");
+	return err_hint(e, "Linux 6.7 or newer is needed; without it the container is moved "
+			   "without rounds (--noiter)");
+}
+
+int scan_usable(struct err *e)
+{
+	own_fd int fd = open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC);
+	struct page_region_ region;
+	struct pm_scan_arg_ arg = { .size = sizeof(arg), .vec = (uintptr_t)&region, .vec_len = 1,
+				    .category_mask = IS_PRESENT, .return_mask = IS_PRESENT };
+	void *page = mmap(NULL, MEM_PAGE, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	int ret, saved;
+
+	if (fd < 0 || page == MAP_FAILED)
+		return err_sys(e, "cannot open /proc/self/pagemap");
+	arg.start = (uintptr_t)page;
+	arg.end = arg.start + MEM_PAGE;
+	ret = ioctl(fd, IOC_PAGEMAP_SCAN, &arg);
+	saved = errno;
+	munmap(page, MEM_PAGE);
+	if (ret == 1)
+		return 0;
+	errno = saved;
+	if (ret < 0 && errno != ENOTTY && errno != EINVAL)
+		return err_sys(e, "PAGEMAP_SCAN failed");
+	err_set(e, ERR_UNSUPPORTED, "this kernel has no PAGEMAP_SCAN");
+	return err_hint(e, "Linux 6.7 or newer is needed; without it the container is moved "
+			   "without rounds (--noiter)");
+}
+
+/* Linux 6.13, and 6.12 from .11 on: mremap clears the bits of what it moves. */
+static bool mremap_clears_bits(void)
+{
+	static _Atomic int answer;
+	struct utsname u;
+	int major = 0, minor = 0, patch = 0;
+
+	if (!answer && uname(&u) == 0) {
+		sscanf(u.release, "%d.%d.%d", &major, &minor, &patch);
+		answer = major > 6 || (major == 6 && (minor > 12 || (minor == 12 && patch >= 11))) ? 1
+												    : 2;
+	}
+	return answer == 1;
+}
+
+/* What the kernel does not let be registered, or what nobody wants to be. */
+static bool is_obstacle(const struct map *m)
+{
+	switch (m->kind) {
+	case MAP_KIND_ANON:
+	case MAP_KIND_FILE:
+		return m->vm & MAP_VM_DROPPABLE;
+	case MAP_KIND_SHM:
+		return !(m->prot & MAP_WRITE);
+	case MAP_KIND_SHARED_FILE:
+	case MAP_KIND_HUGETLB:
+	case MAP_KIND_DEVICE:
+	case MAP_KIND_KERNEL:
+		break;
+	}
+	return true;
+}
+
+static int register_range(const struct scan_space *s, uint64_t start, uint64_t end)
+{
+	struct uffdio_register reg = {
+		.range = { start, end - start },
+		.mode = UFFDIO_REGISTER_MODE_WP,
+	};
+
+	return s->uffd < 0 ? -1 : ioctl(s->uffd, UFFDIO_REGISTER, &reg);
+}
+
+/* The mapping and all around it up to the next obstacle; else the mapping alone. */
+static int register_map(const struct scan_space *s, const struct map *m)
+{
+	uint64_t start = m->start, end = m->end;
+	size_t i = s->maps ? (size_t)(m - s->maps->v) : 0, k;
+
+	if (!s->maps || i >= s->maps->n || !mremap_clears_bits())
+		return register_range(s, start, end);
+	for (k = i; k > 0 && !is_obstacle(&s->maps->v[k - 1]); k--)
+		start = s->maps->v[k - 1].start;
+	for (k = i + 1; k < s->maps->n && !is_obstacle(&s->maps->v[k]); k++)
+		end = s->maps->v[k].end;
+	if (k < s->maps->n && s->maps->v[k].start < TASK_TOP)
+		end = s->maps->v[k].start; /* the hole too */
+	if (register_range(s, start, end) == 0)
+		return 0;
+	return errno == ENOMEM || errno == ESRCH ? -1 : register_range(s, m->start, m->end);
+}
+
+/* Goes on from arg->start; regions land in v.  Returns their number, -1 at an error. */
+static long scan_some(int fd, struct pm_scan_arg_ *arg, struct page_region_ *v)
+{
+	long n;
+
+	arg->vec = (uintptr_t)v;
+	arg->vec_len = REGIONS;
+	do
+		n = ioctl(fd, IOC_PAGEMAP_SCAN, arg);
+	while (n < 0 && errno == EINTR);
+	return n;
+}
+
+/*
+ * "Swapped" pages: which are really swapped (or being migrated), and which are only
+ * markers?  /proc/PID/pagemap tells the swap type (to CAP_SYS_ADMIN).
+ */
+static void add_swapped(const struct scan_space *s, const struct page_region_ *r,
+			struct pageset *present, struct pageset *dirty)
+{
+	uint64_t entries[512];
+
+	for (uint64_t at = r->start; at < r->end;) {
+		uint64_t n = (r->end - at) >> MEM_PAGE_SHIFT;
+		ssize_t got;
+
+		n = n < array_len(entries) ? n : array_len(entries);
+		got = pread(s->pagemap, entries, n * 8, (off_t)(at >> MEM_PAGE_SHIFT) * 8);
+		n = got > 0 ? (uint64_t)got / 8 : 0;
+		if (!n)
+			return;
+		for (uint64_t i = 0; i < n; i++, at += MEM_PAGE) {
+			bool swap = entries[i] >> 62 & 1, there = entries[i] >> 63;
+
+			if (!there && (!swap || (entries[i] & 31) == SWAP_TYPE_MARKER))
+				continue;
+			if (present)
+				pageset_add(present, at, 1);
+			if (r->categories & IS_WRITTEN)
+				pageset_add(dirty, at, 1);
+		}
+	}
+}
+
+static void add_private(const struct scan_space *s, const struct page_region_ *r, bool whole,
+			struct pageset *present, struct pageset *dirty)
+{
+	struct page_region_ one = *r;
+	uint64_t pages = (r->end - r->start) >> MEM_PAGE_SHIFT;
+
+	if (whole)
+		one.categories |= IS_WRITTEN;
+	if (r->categories & IS_SWAPPED) {
+		add_swapped(s, &one, present, dirty);
+		return;
+	}
+	if (present)
+		pageset_add(present, r->start, pages);
+	if (one.categories & IS_WRITTEN)
+		pageset_add(dirty, r->start, pages);
+}
+
+static enum scan_result walk_private(const struct scan_space *s, const struct map *m, bool arm,
+				     bool whole, struct pageset *present, struct pageset *dirty)
+{
+	/* One vector a thread: the walk is deep inside others' loops. */
+	static _Thread_local struct page_region_ v[REGIONS];
+	struct pm_scan_arg_ arg = {
+		.size = sizeof(arg),
+		.flags = whole ? 0 : SCAN_CHECK_WPASYNC,
+		.start = m->start,
+		.end = m->end,
+		.category_inverted = IS_FILE | IS_PFNZERO,
+		.category_mask = IS_FILE | IS_PFNZERO,
+		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
+		.return_mask = IS_WRITTEN | IS_SWAPPED,
+	};
+
+	if (arm && !whole) {
+		arg.flags |= SCAN_WP_MATCHING;
+		/* Those that are clean need no look, unless they are asked for. */
+		if (!present)
+			arg.category_mask |= IS_WRITTEN;
+	} else if (!present && !whole) {
+		arg.category_mask |= IS_WRITTEN;
+	}
+	while (arg.start < m->end) {
+		long n = scan_some(s->pagemap, &arg, v);
+
+		if (n < 0)
+			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
+		for (long i = 0; i < n; i++)
+			add_private(s, &v[i], whole, present, dirty);
+		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
+	}
+	return SCAN_TRACKED;
+}
+
+enum scan_result scan_private(const struct scan_space *s, const struct map *m, bool arm,
+			      struct pageset *present, struct pageset *dirty)
+{
+	own_pageset struct pageset ignored = PAGESET_INIT;
+	enum scan_result r = s->uffd < 0 ? SCAN_WHOLE
+					 : walk_private(s, m, arm, false, present, dirty);
+
+	if (r != SCAN_WHOLE)
+		return r;
+	if (!arm)
+		return walk_private(s, m, false, true, present, dirty) == SCAN_GONE ? SCAN_GONE
+										    : SCAN_WHOLE;
+	/* Armed first, then taken whole: what is written in between is found again. */
+	if (register_map(s, m) < 0) {
+		r = errno == ENOMEM || errno == ESRCH ? SCAN_GONE : SCAN_UNTRACKED;
+		if (r == SCAN_GONE && s->uffd >= 0)
+			return r;
+	} else if (walk_private(s, m, true, false, NULL, &ignored) == SCAN_GONE) {
+		return SCAN_GONE;
+	}
+	if (walk_private(s, m, false, true, present, dirty) == SCAN_GONE)
+		return SCAN_GONE;
+	return r;
+}
+
+/* Offsets of the object for a stretch of the mapping. */
+static void add_offsets(struct pageset *dirty, const struct map *m, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		pageset_add(dirty, start - m->start + m->offset, (end - start) >> MEM_PAGE_SHIFT);
+}
+
+/* The exact shape of masks that counts missing entries as written, see scan.h. */
+static enum scan_result walk_written(const struct scan_space *s, const struct map *m, bool arm,
+				     struct pageset *dirty)
+{
+	static _Thread_local struct page_region_ v[REGIONS];
+	struct pm_scan_arg_ arg = {
+		.size = sizeof(arg),
+		.flags = SCAN_CHECK_WPASYNC | (arm ? SCAN_WP_MATCHING : 0),
+		.start = m->start,
+		.end = m->end,
+		.category_mask = IS_WRITTEN,
+		.return_mask = IS_WRITTEN,
+	};
+
+	while (arg.start < m->end) {
+		long n = scan_some(s->pagemap, &arg, v);
+
+		if (n < 0)
+			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
+		for (long i = 0; i < n; i++)
+			add_offsets(dirty, m, v[i].start, v[i].end);
+		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
+	}
+	return SCAN_TRACKED;
+}
+
+/* Where page tables are: after arming every entry in one is a page or a marker. */
+static void walk_tables(const struct scan_space *s, const struct map *m, struct pageset *tables)
+{
+	static _Thread_local struct page_region_ v[REGIONS];
+	struct pm_scan_arg_ arg = {
+		.size = sizeof(arg),
+		.start = m->start,
+		.end = m->end,
+		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
+		.return_mask = 0,
+	};
+
+	arg.return_mask = IS_PRESENT;
+	while (arg.start < m->end) {
+		long n = scan_some(s->pagemap, &arg, v);
+
+		if (n < 0)
+			return;
+		for (long i = 0; i < n; i++)
+			pageset_add(tables, v[i].start, (v[i].end - v[i].start) >> MEM_PAGE_SHIFT);
+		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
+	}
+}
+
+enum scan_result scan_shared(const struct scan_space *s, const struct map *m, bool arm,
+			     struct pageset *tables, struct pageset *dirty)
+{
+	own_pageset struct pageset now = PAGESET_INIT, went = PAGESET_INIT;
+	enum scan_result r = s->uffd < 0 ? SCAN_WHOLE : walk_written(s, m, arm, dirty);
+
+	if (r == SCAN_GONE)
+		return r;
+	if (r == SCAN_WHOLE) {
+		add_offsets(dirty, m, m->start, m->end);
+		if (arm && register_map(s, m) < 0)
+			return SCAN_UNTRACKED;
+		if (arm) {
+			own_pageset struct pageset ignored = PAGESET_INIT;
+
+			walk_written(s, m, true, &ignored);
+		}
+	}
+	if (!tables || !arm)
+		return r;
+	walk_tables(s, m, &now);
+	pageset_move(&went, tables);
+	pageset_remove_set(&went, &now);
+	for (size_t i = 0; r == SCAN_TRACKED && i < went.n; i++)
+		add_offsets(dirty, m, went.v[i].start, run_end(&went.v[i]));
+	pageset_move(tables, &now);
+	return r;
+}

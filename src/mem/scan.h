@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem/scan.h - the kernel's view of pages: userfaultfd write-protect-async and
+ * PAGEMAP_SCAN, wrapped with the rules that make them safe.
+ *
+ * Rules found in fs/proc/task_mmu.c and by trying:
+ *  - An anonymous page that is gone (MADV_DONTNEED) has no page table entry: rich masks do
+ *    not report it.  So "clean" is only believed of pages that the final scan finds present.
+ *  - Page table entries of shared memory vanish when the page is reclaimed, and with them
+ *    what they knew: there a missing entry counts as written (written-only mask), and a page
+ *    table that went (MADV_DONTNEED since Linux 6.14) counts as all written.
+ *  - A marker left in a private file mapping looks like swap: it is told apart by the swap
+ *    type in /proc/PID/pagemap.
+ *  - Bits survive mremap on Linux before 6.12.11 although the registration does not: so
+ *    what was not registered is taken whole, whatever the bits say.
+ *  - Registering a part of a mapping (it grew since we looked) splits it, and a program's own
+ *    mremap over both parts then fails.  So a registration goes from obstacle to obstacle, over
+ *    neighbours and holes, in one step; not on kernels with surviving bits: there it would
+ *    make a neighbour look tracked whose bits are old.
+ */
+#ifndef MEM_SCAN_H
+#define MEM_SCAN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "mem/maps.h"
+#include "mem/pageset.h"
+
+/* The descriptors of one address space; all are bound to it, not to the pid. */
+struct scan_space {
+	int uffd;    /* API done, or -1: not tracked */
+	int pagemap; /* /proc/PID/pagemap, opened while it was stopped or checked after */
+	const struct maps *maps; /* what the maps given below are part of; borrowed */
+};
+
+/* Handshake on a fresh userfaultfd; ERR_UNSUPPORTED on kernels before 6.7. */
+int scan_handshake(int uffd, struct err *e);
+
+/* Does PAGEMAP_SCAN work here (on ourselves)? */
+int scan_usable(struct err *e);
+
+enum scan_result {
+	SCAN_TRACKED,	/* the sets are exact */
+	SCAN_WHOLE,	/* was not tracked until now: everything counts as dirty */
+	SCAN_UNTRACKED, /* and cannot be */
+	SCAN_GONE,	/* the mapping or address space is not there any more */
+};
+
+/*
+ * Private mappings.  Adds the pages that exist and differ from the file to `present` (may
+ * be NULL), and of these the ones written since they were last armed to `dirty`.  `arm`: they are
+ * armed again in the same step, atomically for each page.
+ */
+enum scan_result scan_private(const struct scan_space *s, const struct map *m, bool arm,
+			      struct pageset *present, struct pageset *dirty);
+
+/*
+ * Shared mappings of a shared object: what this mapping may have written, in offsets of
+ * the object, is added to `dirty`.  `tables` (start addresses of this mapping's known page
+ * tables, kept by the caller between calls; may be NULL at the first) finds tables that went.
+ */
+enum scan_result scan_shared(const struct scan_space *s, const struct map *m, bool arm,
+			     struct pageset *tables, struct pageset *dirty);
+
+#endif

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "mem/shm.h"
+
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "mem/store.h"
+
+/* Timestamps tick coarsely: one younger than this when looked at may stand for later writes too. */
+#define TICK_NS INT64_C(20000000)
+
+bool shm_name(const char *link, char out[static 256])
+{
+	size_t n = strlen(link);
+
+	if (n > 10 && !strcmp(link + n - 10, " (deleted)"))
+		n -= 10;
+	if (strncmp(link, "/memfd:", 7) && strncmp(link, "/dev/zero", 9) &&
+	    strncmp(link, "/SYSV", 5) && strncmp(link, "[anon_shmem:", 12))
+		return false;
+	if (link[0] == '[') {
+		link = "/dev/zero";
+		n = 9;
+	}
+	if (n > 255)
+		n = 255;
+	memcpy(out, link, n);
+	out[n] = '\0';
+	return true;
+}
+
+void shm_close(struct shm *s)
+{
+	if (!s)
+		return;
+	close_fd(&s->fd);
+	pageset_fini(&s->dirty);
+	pageset_fini(&s->present);
+	free(s->hash);
+	free(s);
+}
+
+struct shm *shm_open_path(const char *path, const char *name, struct err *e)
+{
+	struct shm *s = xcalloc(1, sizeof(*s));
+	struct stat st;
+
+	s->fd = open(path, O_RDONLY | O_CLOEXEC | O_NOATIME);
+	if (s->fd < 0 || fstat(s->fd, &st) < 0) {
+		err_sys(e, "cannot open the shared memory %s (%s)", name, path);
+		shm_close(s);
+		return NULL;
+	}
+	s->dev = st.st_dev;
+	s->ino = st.st_ino;
+	shm_name(name, s->name);
+	return s;
+}
+
+/* Offsets that hold pages, swapped ones included. */
+static int look_present(struct shm *s, struct err *e)
+{
+	off_t at = 0, end = (off_t)s->size;
+
+	pageset_clear(&s->present);
+	while (at < end) {
+		off_t data = lseek(s->fd, at, SEEK_DATA), hole;
+
+		if (data < 0 && errno == ENXIO)
+			return 0;
+		hole = data < 0 ? -1 : lseek(s->fd, data, SEEK_HOLE);
+		if (hole < 0)
+			return err_sys(e, "cannot look for the pages of %s", s->name);
+		data &= ~(off_t)(MEM_PAGE - 1);
+		pageset_add(&s->present, (uint64_t)data,
+			    ((uint64_t)(hole - data) + MEM_PAGE - 1) >> MEM_PAGE_SHIFT);
+		at = hole;
+	}
+	return 0;
+}
+
+int shm_look(struct shm *s, bool *resized, struct err *e)
+{
+	uint64_t pages;
+	struct stat st;
+	int64_t mtime;
+
+	if (fstat(s->fd, &st) < 0)
+		return err_sys(e, "cannot look at the shared memory %s", s->name);
+	*resized = s->size != (uint64_t)st.st_size;
+	s->size = (uint64_t)st.st_size;
+	mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+	/* Written through a descriptor, punched or truncated. */
+	if (mtime != s->mtime_ns || s->young)
+		s->suspect = true;
+	s->young = (int64_t)clock_real_ns() - mtime < TICK_NS;
+	s->mtime_ns = mtime;
+	pages = (s->size + MEM_PAGE - 1) >> MEM_PAGE_SHIFT;
+	if (pages > s->n_hash) {
+		s->hash = xrealloc(s->hash, pages * sizeof(*s->hash));
+		memset(s->hash + s->n_hash, 0, (pages - s->n_hash) * sizeof(*s->hash));
+		s->n_hash = pages;
+	} else if (pages < s->n_hash) {
+		memset(s->hash + pages, 0, (s->n_hash - pages) * sizeof(*s->hash));
+	}
+	return look_present(s, e);
+}
+
+int shm_fill(int fd, struct store *store, const struct memobj *o, struct err *e)
+{
+	own_pageset struct pageset present = PAGESET_INIT;
+	enum { SOME = 256 };
+	own_free uint8_t *buf = xmalloc(SOME * MEM_PAGE);
+	uint8_t *to;
+
+	if (!o->size || store_present(store, o->nr, &present, e) < 0)
+		return o->size ? -1 : 0;
+	to = mmap(NULL, o->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (to == MAP_FAILED)
+		return err_sys(e, "cannot map the shared memory %s to fill it", o->name);
+	for (size_t i = 0; i < present.n; i++)
+		for (uint64_t at = present.v[i].start; at < run_end(&present.v[i]);) {
+			uint64_t n = (run_end(&present.v[i]) - at) >> MEM_PAGE_SHIFT, len;
+
+			n = n < SOME ? n : SOME;
+			len = n << MEM_PAGE_SHIFT;
+			if (store_read(store, o->nr, at, n, buf, e) < 0) {
+				munmap(to, o->size);
+				return -1;
+			}
+			/* A last page that the object has only in part is zero behind it. */
+			memcpy(to + at, buf, at + len <= o->size ? len : o->size - at);
+			at += len;
+		}
+	munmap(to, o->size);
+	return 0;
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT
+#include "mem/space.h"
+
+#include <elf.h>
+#include <fcntl.h>
+#include <linux/kcmp.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "mem/inject.h"
+
+static int open_proc(pid_t pid, const char *name)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)pid, name);
+	return open(path, O_RDONLY | O_CLOEXEC);
+}
+
+static bool read_random(pid_t pid, uint64_t at, uint8_t out[static 16])
+{
+	struct iovec mine = { out, 16 }, its = { (void *)(uintptr_t)at, 16 };
+
+	return at && process_vm_readv(pid, &mine, 1, &its, 1, 0) == 16;
+}
+
+/* AT_RANDOM of the auxiliary vector; 0: none (a 32-bit program, or it ended). */
+static uint64_t random_of(pid_t pid)
+{
+	own_free char *text = NULL;
+	char path[64];
+	size_t len = 0;
+
+	snprintf(path, sizeof(path), "/proc/%d/auxv", (int)pid);
+	if (file_read(AT_FDCWD, path, 64 << 10, &text, &len, NULL) < 0)
+		return 0;
+	for (size_t i = 0; i + sizeof(Elf64_auxv_t) <= len; i += sizeof(Elf64_auxv_t)) {
+		Elf64_auxv_t one;
+
+		memcpy(&one, text + i, sizeof(one));
+		if (one.a_type == AT_RANDOM)
+			return one.a_un.a_val;
+	}
+	return 0;
+}
+
+int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
+{
+	struct err own = ERR_INIT;
+	struct inject in;
+
+	if (s->tracked)
+		return 0;
+	if (inject_uffd(&in, s->pid, &own) < 0) {
+		if (in.again) {
+			log_debug("%s: tracked later", own.msg);
+			return 0;
+		}
+		if (e)
+			*e = own;
+		return -1;
+	}
+	*stopped_ns = in.stopped_ns > *stopped_ns ? in.stopped_ns : *stopped_ns;
+	if (scan_handshake(in.uffd, e) < 0) {
+		close(in.uffd);
+		return -1;
+	}
+	/* It may have exec'ed between our opens and the stop. */
+	if (!space_is_same(s)) {
+		close(in.uffd);
+		s->gone = true;
+		return 0;
+	}
+	s->scan.uffd = in.uffd;
+	s->tracked = true;
+	return 0;
+}
+
+int space_open(struct space **out, pid_t pid, pid_t vpid, bool track, uint64_t *stopped_ns,
+	       struct err *e)
+{
+	struct space *s = xcalloc(1, sizeof(*s));
+
+	s->pid = pid;
+	s->vpid = vpid;
+	s->scan.uffd = -1;
+	s->maps_fd = open_proc(pid, "maps");
+	s->scan.pagemap = open_proc(pid, "pagemap");
+	s->mem = open_proc(pid, "mem");
+	if (s->maps_fd < 0 || s->scan.pagemap < 0 || s->mem < 0) {
+		err_sys(e, "cannot open the memory of process %d", (int)pid);
+		if (e && (e->sys == ENOENT || e->sys == ESRCH))
+			e->code = ERR_ABSENT;
+		goto fail;
+	}
+	s->random_at = random_of(pid);
+	if (!read_random(pid, s->random_at, s->random))
+		s->random_at = 0;
+	if (track && space_track(s, stopped_ns, e) < 0)
+		goto fail;
+	*out = s;
+	return 0;
+fail:
+	space_close(s);
+	return -1;
+}
+
+void space_close(struct space *s)
+{
+	if (!s)
+		return;
+	close_fd(&s->scan.uffd);
+	close_fd(&s->scan.pagemap);
+	close_fd(&s->mem);
+	close_fd(&s->maps_fd);
+	maps_fini(&s->maps);
+	maps_fini(&s->smaps);
+	pageset_fini(&s->dirty);
+	pageset_fini(&s->present);
+	for (size_t i = 0; i < s->nr_views; i++)
+		pageset_fini(&s->views[i].tables);
+	free(s->views);
+	free(s->sharers);
+	free(s);
+}
+
+bool space_is_same(const struct space *s)
+{
+	uint8_t now[16];
+
+	if (!s->random_at) /* then only the empty maps tell */
+		return true;
+	return read_random(s->pid, s->random_at, now) && !memcmp(now, s->random, 16);
+}
+
+bool space_shared_with(const struct space *s, pid_t pid)
+{
+	return syscall(SYS_kcmp, s->pid, pid, KCMP_VM, 0, 0) == 0;
+}
+
+int space_look(struct space *s, struct maps *was, struct err *e)
+{
+	struct maps now;
+
+	*was = (struct maps)MAPS_INIT;
+	if (maps_read(&now, s->maps_fd, e) < 0)
+		return err_wrap(e, "process %d", (int)s->pid);
+	maps_inherit_vm(&now, &s->smaps);
+	*was = s->maps;
+	s->maps = now;
+	s->scan.maps = &s->maps;
+	return 0;
+}
+
+bool space_covers(const struct map *m, uint64_t small)
+{
+	if (m->end - m->start <= small || m->vm & (MAP_VM_DROPPABLE | MAP_VM_SHADOW_STACK))
+		return false;
+	if (m->kind == MAP_KIND_ANON)
+		return true;
+	/* Not of programs' text: CRIU pokes its system calls into it while dumping. */
+	return m->kind == MAP_KIND_FILE && !(m->prot & MAP_EXEC);
+}

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem/space.h - one address space of the container at the source.
+ *
+ * Everything is asked through descriptors that are bound to the address space, not
+ * to the pid (/proc/PID/{maps,pagemap,mem} opened once, the userfaultfd): after an exec
+ * they go empty instead of answering for the new program.  An exec whose old memory
+ * lives on in a vfork child is noticed by AT_RANDOM, 16 bytes new with each exec.
+ */
+#ifndef MEM_SPACE_H
+#define MEM_SPACE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "mem/maps.h"
+#include "mem/pageset.h"
+#include "mem/scan.h"
+
+/* One shared mapping of a shared object. */
+struct view {
+	uint64_t start, end, offset, dev, ino;
+	struct pageset tables; /* see scan_shared */
+};
+
+struct space {
+	uint32_t nr;	/* on the wire; never reused */
+	pid_t pid, vpid;
+	bool announced;
+	bool gone;
+	bool tracked;	/* has a userfaultfd */
+	struct scan_space scan;
+	int mem, maps_fd;
+	uint64_t random_at;
+	uint8_t random[16];
+	struct maps maps;	/* at the last look */
+	struct maps smaps;	/* with VmFlags, from while it ran */
+	struct view *views;
+	size_t nr_views;
+	struct pageset dirty, present;
+	pid_t *sharers;		/* vpids of other processes with the same memory */
+	size_t nr_sharers;
+};
+
+/*
+ * Opens it and, with `track`, makes it tracked.  ERR_ABSENT: it ended meanwhile.  A
+ * process that cannot be stopped just now is left untracked (tracked = false, no error):
+ * try space_track again.
+ */
+int space_open(struct space **out, pid_t pid, pid_t vpid, bool track, uint64_t *stopped_ns,
+	       struct err *e);
+int space_track(struct space *s, uint64_t *stopped_ns, struct err *e);
+void space_close(struct space *s); /* NULL is fine */
+
+/* Is the pid's memory still this one? */
+bool space_is_same(const struct space *s);
+/* Does pid share this memory (CLONE_VM)? */
+bool space_shared_with(const struct space *s, pid_t pid);
+
+/* Reads the mappings again; the old ones go to *was (the caller's).  Empty: it ended. */
+int space_look(struct space *s, struct maps *was, struct err *e);
+
+/* Is the content of this mapping ours?  `small`: see track_opts. */
+bool space_covers(const struct map *m, uint64_t small);
+
+#endif

@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+#include "mem/track.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <linux/kcmp.h>
+#include <linux/userfaultfd.h>
+#include <string.h>
+#include <sys/syscall.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "mem/scan.h"
+#include "mem/track_priv.h"
+
+enum { USER_MODE_ONLY = 1 };
+
+int track_usable(struct err *e)
+{
+	own_fd int uffd = -1;
+	pid_t self = getpid();
+
+#if !defined(__x86_64__)
+	return err_set(e, ERR_UNSUPPORTED, "memory is tracked on x86-64 only");
+#endif
+	if (scan_usable(e) < 0)
+		return -1;
+	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
+	if (uffd < 0)
+		return err_sys(e, "this kernel gives no userfaultfd");
+	if (scan_handshake(uffd, e) < 0)
+		return -1;
+	if (syscall(SYS_kcmp, self, self, KCMP_VM, 0, 0) != 0) {
+		err_sys(e, "kcmp does not work here");
+		return err_hint(e, "CRIU needs it too: CONFIG_KCMP, and no seccomp around us");
+	}
+	return 0;
+}
+
+int track_open(struct track **out, const struct track_opts *o, struct err *e)
+{
+	struct track *t = xcalloc(1, sizeof(*t));
+	own_maps struct maps was = MAPS_INIT;
+
+	t->o = *o;
+	t->cgroup = o->cgroup ? xstrdup(o->cgroup) : NULL;
+	t->o.cgroup = t->cgroup;
+	if (track_usable(e) < 0 || procs_init(&t->procs, o->init, o->cgroup, e) < 0 ||
+	    look_at_spaces(t, NULL, true, e) < 0) {
+		track_close(t);
+		return -1;
+	}
+	if (!t->nr_spaces) {
+		track_close(t);
+		return err_set(e, ERR_ABSENT, "no process of the container was found");
+	}
+	*out = t;
+	return 0;
+}
+
+void track_close(struct track *t)
+{
+	if (!t)
+		return;
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		space_close(t->spaces[i]);
+	for (size_t i = 0; i < t->nr_shms; i++)
+		shm_close(t->shms[i]);
+	procs_fini(&t->procs);
+	free(t->spaces);
+	free(t->shms);
+	free(t->cgroup);
+	free(t);
+}
+
+struct sender_from space_from(const struct space *s)
+{
+	return (struct sender_from){ .nr = s->nr, .pid = s->pid, .fd = s->mem };
+}
+
+int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e)
+{
+	struct memobj o = { .nr = s->nr, .kind = MEMOBJ_SPACE, .id = (uint64_t)s->vpid };
+
+	(void)t;
+	if (s->announced)
+		return 0;
+	s->announced = true;
+	return sender_object(to, &o, e);
+}
+
+static int announce_shm(struct track *t, struct shm *o, struct sender *to, bool again, struct err *e)
+{
+	struct memobj d = { .nr = o->nr, .kind = MEMOBJ_SHARED, .id = o->ino, .dev = o->dev,
+			    .size = o->size };
+
+	if (o->nr && !again)
+		return 0;
+	if (!o->nr)
+		d.nr = o->nr = ++t->next_nr;
+	memcpy(d.name, o->name, sizeof(d.name));
+	return sender_object(to, &d, e);
+}
+
+/* ---- one round ---- */
+
+void scan_views(struct track *t, struct space *s, bool arm)
+{
+	for (size_t i = 0, v = 0; i < s->maps.n && v < s->nr_views; i++) {
+		const struct map *m = &s->maps.v[i];
+		struct shm *o;
+
+		if (m->kind != MAP_KIND_SHM)
+			continue;
+		o = find_shm(t, m->dev, m->ino);
+		if (!o) {
+			v++;
+			continue;
+		}
+		switch (scan_shared(&s->scan, m, arm, &s->views[v++].tables, &o->dirty)) {
+		case SCAN_TRACKED:
+			break;
+		case SCAN_UNTRACKED: /* it may not write there (no VM_MAYWRITE), or who knows */
+			if (m->prot & MAP_WRITE)
+				o->suspect = true;
+			break;
+		case SCAN_WHOLE:
+		case SCAN_GONE:
+			o->suspect = true;
+			break;
+		}
+	}
+}
+
+/* Dirty pages of one address space, armed again. */
+static void scan_space(struct track *t, struct space *s)
+{
+	pageset_clear(&s->dirty);
+	for (size_t i = 0; i < s->maps.n; i++)
+		if (space_covers(&s->maps.v[i], t->o.small))
+			scan_private(&s->scan, &s->maps.v[i], true, NULL, &s->dirty);
+	scan_views(t, s, true);
+}
+
+static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t *dirty_pages,
+		    struct err *e)
+{
+	own_pageset struct pageset was = PAGESET_INIT, send = PAGESET_INIT;
+	struct sender_from from = { .fd = o->fd };
+	bool resized, again = o->nr != 0;
+
+	pageset_move(&was, &o->present);
+	if (shm_look(o, &resized, e) < 0 || announce_shm(t, o, to, resized && again, e) < 0)
+		return -1;
+	from.nr = o->nr;
+	from.hash = o->hash;
+	from.compare = o->suspect && o->sent;
+	/* Pages that went. */
+	pageset_remove_set(&was, &o->present);
+	for (size_t i = 0; i < was.n; i++)
+		for (uint64_t at = was.v[i].start; at < run_end(&was.v[i]); at += MEM_PAGE)
+			o->hash[at >> MEM_PAGE_SHIFT] = 0;
+	if (was.n && sender_drop(to, o->nr, was.v, was.n, e) < 0)
+		return -1;
+	pageset_add_set(&send, &o->present);
+	if (!o->suspect && o->sent)
+		pageset_keep(&send, &o->dirty);
+	*dirty_pages += from.compare ? o->dirty.pages : send.pages;
+	pageset_clear(&o->dirty);
+	o->suspect = false;
+	o->sent = true;
+	return sender_pages(to, &from, send.v, send.n, e);
+}
+
+int send_shms(struct track *t, struct sender *to, uint64_t *dirty_pages, struct err *e)
+{
+	for (size_t i = 0; i < t->nr_shms; i++)
+		if (send_shm(t, t->shms[i], to, dirty_pages, e) < 0)
+			return -1;
+	return 0;
+}
+
+/* VmFlags while it may take its time: once, and when mappings are new. */
+static void renew_smaps(struct space *s)
+{
+	struct maps m;
+
+	if (!maps_inherit_vm(&s->maps, &s->smaps))
+		return;
+	if (maps_read_pid(&m, s->pid, true, NULL) < 0 || !m.n) {
+		maps_fini(&m);
+		return;
+	}
+	maps_fini(&s->smaps);
+	s->smaps = m;
+	maps_inherit_vm(&s->maps, &s->smaps);
+}
+
+static int scan_and_send(struct track *t, struct sender *to, struct track_round *r, struct err *e)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		struct space *s = t->spaces[i];
+		struct sender_from from = space_from(s);
+		uint64_t began = clock_ns();
+
+		scan_space(t, s);
+		r->scan_ns += clock_ns() - began;
+		r->dirty_pages += s->dirty.pages;
+		if (announce_space(t, s, to, e) < 0 ||
+		    sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
+			return -1;
+	}
+	return send_shms(t, to, &r->dirty_pages, e);
+}
+
+int track_round(struct track *t, struct sender *s, struct track_round *r, struct err *e)
+{
+	uint64_t began = clock_ns(), looked;
+	bool dropped;
+
+	*r = (struct track_round){ .nr = ++t->rounds };
+	t->attached = t->rounds == 1 ? t->attached : 0;
+	t->attach_max_ns = t->rounds == 1 ? t->attach_max_ns : 0;
+	t->frozen = false;
+	sender_urgent(s, false);
+	if (look_at_spaces(t, s, true, e) < 0 || look_at_mappings(t, s, &dropped, e) < 0)
+		return -1;
+	if (dropped && sender_sync(s, NULL, e) < 0)
+		return -1;
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		renew_smaps(t->spaces[i]);
+	looked = clock_ns();
+	r->interval_ns = t->scanned_ns ? looked - t->scanned_ns : 0;
+	t->scanned_ns = looked;
+	if (scan_and_send(t, s, r, e) < 0 || sender_sync(s, NULL, e) < 0)
+		return -1;
+	r->send_ns = clock_ns() - looked - r->scan_ns;
+	r->nr_spaces = (unsigned)t->nr_spaces;
+	r->nr_shms = (unsigned)t->nr_shms;
+	r->attached = t->attached;
+	r->attach_max_ns = t->attach_max_ns;
+	/* Pages read after an exec were the new program's: then the whole object goes. */
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		if (!space_is_same(t->spaces[i]))
+			t->spaces[i]->gone = true;
+	log_debug("memory round %u: %" PRIu64 " pages dirty, scan %.1f ms, send %.1f ms, look %.1f ms",
+		  r->nr, r->dirty_pages, (double)r->scan_ns / 1e6, (double)r->send_ns / 1e6,
+		  (double)(looked - began) / 1e6);
+	return 0;
+}
+
+/* ---- for --dry-run ---- */
+
+int track_arm(struct track *t, struct err *e)
+{
+	bool dropped;
+
+	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, &dropped, e) < 0)
+		return -1;
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		scan_space(t, t->spaces[i]);
+	for (size_t i = 0; i < t->nr_shms; i++)
+		pageset_clear(&t->shms[i]->dirty);
+	return 0;
+}
+
+int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages, struct err *e)
+{
+	bool dropped;
+
+	*dirty_pages = *present_pages = 0;
+	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, &dropped, e) < 0)
+		return -1;
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		struct space *s = t->spaces[i];
+
+		pageset_clear(&s->dirty);
+		pageset_clear(&s->present);
+		for (size_t k = 0; k < s->maps.n; k++)
+			if (space_covers(&s->maps.v[k], t->o.small))
+				scan_private(&s->scan, &s->maps.v[k], false, &s->present, &s->dirty);
+		scan_views(t, s, false);
+		*dirty_pages += s->dirty.pages;
+		*present_pages += s->present.pages;
+	}
+	for (size_t i = 0; i < t->nr_shms; i++) {
+		struct shm *o = t->shms[i];
+		bool resized;
+
+		if (shm_look(o, &resized, e) < 0)
+			return -1;
+		pageset_keep(&o->dirty, &o->present);
+		*dirty_pages += o->dirty.pages;
+		*present_pages += o->present.pages;
+		pageset_clear(&o->dirty);
+	}
+	return 0;
+}
+
+/* ---- what others ask ---- */
+
+size_t track_nr_spaces(const struct track *t)
+{
+	return t->nr_spaces;
+}
+
+void track_get_space(const struct track *t, size_t i, struct track_space *out)
+{
+	const struct space *s = t->spaces[i];
+
+	*out = (struct track_space){
+		.nr = s->nr,
+		.pid = s->pid,
+		.vpid = s->vpid,
+		.maps = &s->maps,
+		.present = &s->present,
+		.sharers = s->sharers,
+		.nr_sharers = s->nr_sharers,
+	};
+}
+
+bool track_covers(const struct track *t, const struct map *m)
+{
+	return space_covers(m, t->o.small);
+}
+
+size_t track_nr_shms(const struct track *t)
+{
+	return t->nr_shms;
+}
+
+const struct shm *track_get_shm(const struct track *t, size_t i)
+{
+	return t->shms[i];
+}
+
+const struct maps *track_smaps(const struct track *t, pid_t vpid)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		if (t->spaces[i]->vpid == vpid && t->spaces[i]->smaps.n)
+			return &t->spaces[i]->smaps;
+	return NULL;
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem/track_priv.h - what track.c, look.c and final.c share; nobody else's.
+ */
+#ifndef MEM_TRACK_PRIV_H
+#define MEM_TRACK_PRIV_H
+
+#include "mem/procs.h"
+#include "mem/shm.h"
+#include "mem/space.h"
+#include "mem/track.h"
+
+struct track {
+	struct track_opts o;
+	char *cgroup; /* copy */
+	struct procs procs;
+	struct space **spaces;
+	size_t nr_spaces;
+	struct shm **shms;
+	size_t nr_shms;
+	uint32_t next_nr; /* object number */
+	unsigned rounds;
+	uint64_t scanned_ns; /* when the scan before began */
+	bool frozen;	     /* track_frozen was called since the last round */
+
+	/* of the round under way */
+	unsigned attached;
+	uint64_t attach_max_ns;
+};
+
+/* look.c: who is there, what do they map?  `running`: new ones are attached. */
+int look_at_spaces(struct track *t, struct sender *s, bool running, struct err *e);
+/* Sends DROP for mappings that went; finds shared objects; views.  *dropped: a barrier is
+ * needed before pages. */
+int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct err *e);
+/* Whatever could map objects and was not watched: compare them. */
+void suspect_all(struct track *t);
+
+/* track.c */
+int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e);
+/* Scans all shared views of a space into the objects' dirty sets. */
+void scan_views(struct track *t, struct space *s, bool arm);
+/* Sends what shared objects owe, after all views were scanned. */
+int send_shms(struct track *t, struct sender *to, uint64_t *dirty_pages, struct err *e);
+struct sender_from space_from(const struct space *s);
+struct shm *find_shm(const struct track *t, uint64_t dev, uint64_t ino);
+
+#endif

@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MIT
+/*
+ * tests/mem/precopy.c - is a page ever stale?  Real processes that change memory in
+ * every way (churn.c) are copied in rounds, stopped, and compared byte by byte.
+ *
+ *	precopy CHURN KIND... [-m MIB] [-r ROUNDS] [-f FREEZES] [-s STREAMS] [-z] [-v]
+ *
+ * The container is frozen, compared and thawed FREEZES times; rounds go on in between.  Fails
+ * as well when a second round does not prove that less than everything was sent.
+ */
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "bed.h"
+
+static void to_stderr(void *arg, enum log_level level, const char *line)
+{
+	(void)arg;
+	(void)level;
+	fprintf(stderr, "%s\n", line);
+}
+
+struct options {
+	int rounds, freezes;
+	unsigned streams;
+	bool zstd;
+	char **argv; /* of churn */
+};
+
+static void parse(struct options *o, int argc, char **argv)
+{
+	int n = 0;
+
+	*o = (struct options){ .rounds = 4, .freezes = 3, .streams = 1 };
+	o->argv = xcalloc((size_t)argc + 1, sizeof(*o->argv));
+	for (int i = 1; i < argc; i++) {
+		if (!strcmp(argv[i], "-r") && argv[i + 1])
+			o->rounds = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "-f") && argv[i + 1])
+			o->freezes = atoi(argv[++i]);
+		else if (!strcmp(argv[i], "-s") && argv[i + 1])
+			o->streams = (unsigned)atoi(argv[++i]);
+		else if (!strcmp(argv[i], "-z"))
+			o->zstd = true;
+		else if (!strcmp(argv[i], "-v"))
+			log_init(LOG_LVL_DEBUG, to_stderr, NULL);
+		else
+			o->argv[n++] = argv[i];
+	}
+}
+
+int main(int argc, char **argv)
+{
+	struct bed b = { 0 };
+	struct options o;
+	struct err e = ERR_INIT;
+	struct track *t = NULL;
+	struct track_round r;
+	struct track_opts to = { 0 };
+	uint64_t first = 0, least = UINT64_MAX;
+	unsigned long bad = 0, pages;
+
+	parse(&o, argc, argv);
+	if (track_usable(&e) < 0) {
+		fprintf(stderr, "skipped: %s\n", e.msg);
+		return 77;
+	}
+	b.init = bed_container(o.argv);
+	clock_sleep_ms(300);
+	bed_link(&b, o.streams, o.zstd);
+	to.init = b.init;
+	if (track_open(&t, &to, &e) < 0)
+		bed_die("track: %s", e.msg);
+	for (int f = 0; f < o.freezes && !bad; f++) {
+		for (int i = 0; i < o.rounds; i++) {
+			if (track_round(t, b.sender, &r, &e) < 0)
+				bed_die("round: %s", e.msg);
+			if (r.nr == 1)
+				first = r.dirty_pages;
+			else if (r.dirty_pages < least)
+				least = r.dirty_pages;
+			clock_sleep_ms(20 + (unsigned)rand() % 60);
+		}
+		bed_freeze(b.init);
+		if (track_frozen(t, b.sender, &e) < 0 || track_final(t, b.sender, false, &r, &e) < 0)
+			bed_die("final: %s", e.msg);
+		bad += r.missing_pages + bed_compare(t, b.store, &pages);
+		printf("freeze %d: %u spaces, %u shared, %lu pages compared, %" PRIu64 " of %" PRIu64
+		       " dirty, %" PRIu64 " missing, %lu bad; scan %.1f ms, send %.1f ms\n",
+		       f + 1, r.nr_spaces, r.nr_shms, pages, r.dirty_pages, r.present_pages,
+		       r.missing_pages, bad, (double)r.scan_ns / 1e6, (double)r.send_ns / 1e6);
+		bed_thaw(b.init);
+	}
+	printf("first round %" PRIu64 " pages, smallest later one %" PRIu64 "\n", first, least);
+	track_close(t);
+	bed_unlink(&b);
+	bed_end(b.init);
+	if (!bad && least >= first) {
+		fprintf(stderr, "no round sent less than the first\n");
+		return 1;
+	}
+	return bad ? 1 : 0;
+}
