@@ -4,9 +4,11 @@
 #include <errno.h>
 #include <linux/if_ether.h>
 #include <netpacket/packet.h>
+#include <pthread.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <arpa/inet.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 
@@ -76,6 +78,28 @@ int announce_open(void)
 {
 	/* protocol 0: it receives nothing */
 	return socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
+}
+
+static void *close_it(void *arg)
+{
+	close((int)(intptr_t)arg);
+	return NULL;
+}
+
+void announce_close(int *fd)
+{
+	pthread_attr_t attr;
+	pthread_t thread;
+	bool started = false;
+
+	if (*fd >= 0 && pthread_attr_init(&attr) == 0) {
+		pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
+		started = pthread_create(&thread, &attr, close_it, (void *)(intptr_t)*fd) == 0;
+		pthread_attr_destroy(&attr);
+	}
+	if (*fd >= 0 && !started)
+		close(*fd);
+	*fd = -1;
 }
 
 int announce_send(int fd, int dev, const struct ip *ip, const uint8_t mac[static 6])

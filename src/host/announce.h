@@ -17,6 +17,10 @@ size_t announce_frame(uint8_t out[static ANNOUNCE_MAX_FRAME], const struct ip *i
 
 /* A packet socket of the calling thread's network namespace; -1 with errno. */
 int announce_open(void);
+/* The kernel waits for all its packet handlers (10 ms) when such a socket is closed: done by
+ * a thread of its own.  *fd becomes -1. */
+void announce_close(int *fd);
+#define own_announce __attribute__((cleanup(announce_close)))
 /* Sends every kind out of interface `dev`.  0, or -1 with errno. */
 int announce_send(int fd, int dev, const struct ip *ip, const uint8_t mac[static 6]);
 

@@ -261,7 +261,7 @@ struct announce_inside {
 static int announce_bridged(void *arg)
 {
 	const struct announce_inside *a = arg;
-	own_fd int fd = announce_open();
+	own_announce int fd = announce_open();
 
 	for (size_t k = 0; fd >= 0 && k < a->i->n_addr; k++)
 		announce_send(fd, a->dev, &a->i->addr[k], a->i->mac);
@@ -284,7 +284,7 @@ static int open_bridged(struct nl *nl, const struct ctnet *n, const struct ctnet
 int ctnet_open(const struct ctnet *n, struct err *e)
 {
 	own_nl struct nl nl = NL_INIT;
-	own_fd int packet = announce_open();
+	own_announce int packet = announce_open();
 
 	if (packet < 0)
 		return err_sys(e, "cannot open a packet socket");
@@ -431,7 +431,7 @@ static int change_interface(struct ends *x, int packet, const struct ctnet *n,
 int ctnet_change(const struct ctnet *from, const struct ctnet *to, struct err *e)
 {
 	own_ends struct ends x = ENDS_INIT;
-	own_fd int packet = announce_open();
+	own_announce int packet = announce_open();
 
 	if (ends_open(&x, to->netns, e) < 0)
 		return -1;
