@@ -74,6 +74,8 @@ static void take_special(struct scanned *s, const char *kind, const char *object
 			strv_add(s->services, object);
 	} else if (!strcmp(kind, "address")) {
 		strv_add(&s->addresses, object);
+	} else if (!strcmp(kind, "size") || !strcmp(kind, "limit")) {
+		return; /* numbers for the program */
 	} else if (!strcmp(kind, "quota")) {
 		findings_note(s->f, is_chosen_quota(s, object) ? FINDING_PASS : FINDING_NOTE,
 			      "quota", "%s: %s: %s", object, text,

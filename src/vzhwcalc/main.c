@@ -19,6 +19,7 @@
 #include "base/own.h"
 #include "base/parse.h"
 #include "vzhwcalc/probe.h"
+#include "vzhwcalc/quota.h"
 #include "vzhwcalc/scan.h"
 #include "vzhwcalc/text.h"
 #include "config.h"
@@ -31,6 +32,7 @@ struct options {
 	struct hw_scale scale;
 	struct strv detect;
 	bool scan;
+	const char *quota; /* the partition whose quotas are listed, or NULL */
 };
 
 static volatile sig_atomic_t stopped;
@@ -53,6 +55,7 @@ static const char usage_text[] =
 	"  -d, --dist-detect SCRIPT[,SCRIPT...]\n"
 	"                          shell scripts that set DISTRIBUTION\n"
 	"      --scan              also print what will not be the same in a Container\n"
+	"      --quota DIR         with --scan: list the quotas of this partition, too\n"
 	"  -h, --help              print this\n"
 	"  -v, --version           print the version\n"
 	"\n"
@@ -90,6 +93,9 @@ static int parse_one(int c, struct options *o, struct err *e)
 	case 'S':
 		o->scan = true;
 		return 0;
+	case 'Q':
+		o->quota = optarg;
+		return 0;
 	default:
 		return err_set(e, ERR_USAGE, "wrong usage (see vzhwcalc --help)");
 	}
@@ -106,6 +112,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct err *e
 		{ "disk-scale", required_argument, NULL, 'D' },
 		{ "dist-detect", required_argument, NULL, 'd' },
 		{ "scan", no_argument, NULL, 'S' },
+		{ "quota", required_argument, NULL, 'Q' },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 },
@@ -216,6 +223,8 @@ static int run(const struct options *o, struct err *e)
 		goto out;
 	if (o->scan) {
 		scan_server(&found, &hw, WALK_SECONDS);
+		if (o->quota)
+			quota_scan(&found, &hw, o->quota);
 		print_notices(&found);
 	} else if (o->out && strcmp(o->out, "-") != 0) {
 		print_excludes(&hw, o->out);

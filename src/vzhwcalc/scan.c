@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -175,8 +176,12 @@ static void find_sysv_services(struct notices *f, struct strv *seen)
 void scan_server(struct notices *f, const struct hw *hw, unsigned walk_seconds)
 {
 	own_strv struct strv seen = STRV_INIT;
+	char kib[24], inodes[24];
 	struct stat st;
 
+	snprintf(kib, sizeof(kib), "%" PRIu64, hw->disk_kib);
+	snprintf(inodes, sizeof(inodes), "%" PRIu64, hw->inodes);
+	notices_add(f, "size", kib, "%s", inodes);
 	for (size_t i = 0; i < hw->addresses.n; i++)
 		notices_add(f, "address", hw->addresses.item[i], "an address of this server");
 	find_in_mounts(f, hw);

@@ -18,6 +18,7 @@
 #include "base/path.h"
 #include "engine/dist.h"
 #include "engine/inside.h"
+#include "engine/ugquota.h"
 
 static void test_candidates(void **state)
 {
@@ -168,12 +169,45 @@ static void test_nodes(void **state)
 	assert_int_equal(inside_make_nodes(*state, NULL), 0); /* again */
 }
 
+static void test_ugquota(void **state)
+{
+	const char *at = "u 1000 10240 20480 0 5\nrubbish\ng 50 -1 0 0 0\nu 1 2 3 4\n"
+			 "u 1 2 3 4 5 6\ng 100 0 1 0 0";
+	struct ugquota q;
+
+	(void)state;
+	assert_int_equal(ugquota_line(&at, &q), 1);
+	assert_false(q.group);
+	assert_int_equal(q.id, 1000);
+	assert_int_equal(q.block_soft_kib, 10240);
+	assert_int_equal(q.inode_hard, 5);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(ugquota_line(&at, &q), -1);
+	assert_int_equal(ugquota_line(&at, &q), 1);
+	assert_true(q.group);
+	assert_int_equal(ugquota_line(&at, &q), 0);
+}
+
+/* /tmp is everybody's file system: nothing is set there. */
+static void test_ugquota_shared(void **state)
+{
+	own_free char *why = NULL;
+	unsigned set, left;
+
+	ugquota_apply(*state, "u 1000 1 2 3 4\n", &set, &left, &why);
+	assert_int_equal(set, 0);
+	assert_int_equal(left, 1);
+	assert_non_null(why);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_candidates),
 		cmocka_unit_test_setup_teardown(test_find, make_dirs, remove_dirs),
 		cmocka_unit_test(test_changes),
+		cmocka_unit_test(test_ugquota),
+		cmocka_unit_test_setup_teardown(test_ugquota_shared, make_dirs, remove_dirs),
 		cmocka_unit_test(test_spec),
 		cmocka_unit_test_setup_teardown(test_nodes, make_dirs, remove_dirs),
 	};

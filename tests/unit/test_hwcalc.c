@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "vzhwcalc/distro.h"
 #include "vzhwcalc/net.h"
+#include "vzhwcalc/quota.h"
 #include "vzhwcalc/sample.h"
 #include "vzhwcalc/scan.h"
 #include "vzhwcalc/text.h"
@@ -385,6 +386,19 @@ static void test_services(void **state)
 	assert_false(service_of_cgroup("0::/\n", name, sizeof(name)));
 }
 
+static void test_quota_ids(void **state)
+{
+	size_t n;
+	own_free unsigned *ids = quota_ids("root:x:0:0::/:/bin/sh\n+::::::\n\njoe:x:1000:1::\n"
+					   "odd:x:4294967296:1\nlast:x:7", &n);
+
+	(void)state;
+	assert_int_equal(n, 3);
+	assert_int_equal(ids[0], 0);
+	assert_int_equal(ids[1], 1000);
+	assert_int_equal(ids[2], 7);
+}
+
 static void test_veconf(void **state)
 {
 	struct hw hw = { .hostname = xstrdup("old.example"), .machine = xstrdup("i686"),
@@ -434,6 +448,7 @@ int main(void)
 		cmocka_unit_test(test_threads),	  cmocka_unit_test(test_addresses),
 		cmocka_unit_test(test_text),	  cmocka_unit_test(test_licences),
 		cmocka_unit_test(test_services),  cmocka_unit_test(test_veconf),
+		cmocka_unit_test(test_quota_ids),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

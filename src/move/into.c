@@ -1,0 +1,205 @@
+// SPDX-License-Identifier: MIT
+#include "move/into.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/own.h"
+#include "move/remote.h"
+#include "move/step.h"
+
+/* --- the steps --------------------------------------------------------------------- */
+
+static bool has_services(const void *ctx)
+{
+	const struct into *n = ctx;
+
+	return n->job->srvstop.n > 0;
+}
+
+static int step_begin(void *ctx, struct err *e)
+{
+	return into_area_begin(ctx, e);
+}
+
+static int step_copy(void *ctx, struct err *e)
+{
+	return into_copy(ctx, false, e);
+}
+
+static int step_stop(void *ctx, struct err *e)
+{
+	return into_services_stop(ctx, e);
+}
+
+static void undo_stop(void *ctx)
+{
+	struct into *n = ctx;
+	struct err e = ERR_INIT;
+
+	if (into_services_start(n, &e) < 0)
+		event_warning(n->ev, "%s", e.msg);
+}
+
+static int step_last(void *ctx, struct err *e)
+{
+	return into_copy(ctx, true, e);
+}
+
+static int step_settle(void *ctx, struct err *e)
+{
+	return into_settle(ctx, e);
+}
+
+static int step_register(void *ctx, struct err *e)
+{
+	return into_area_register(ctx, e);
+}
+
+static int step_restart(void *ctx, struct err *e)
+{
+	return into_services_start(ctx, e);
+}
+
+/* The area has no undo: what was copied is kept on purpose. */
+static const struct step from_server[] = {
+	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, NULL },
+	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy, NULL },
+	{ "stop", PHASE_STOP, STEP_REVERSIBLE, has_services, step_stop, undo_stop },
+	{ "last", PHASE_LAST, STEP_REVERSIBLE, NULL, step_last, NULL },
+	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
+	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
+	{ "restart", PHASE_RETIRE, STEP_AFTER, has_services, step_restart, NULL },
+	{ .name = NULL },
+};
+
+/* --- the whole --------------------------------------------------------------------- */
+
+static void show_phase(void *ctx, const struct step *st)
+{
+	struct into *n = ctx;
+
+	if (st->phase == n->phase)
+		return;
+	if (n->phase >= 0)
+		event_phase_end(n->ev, (enum phase)n->phase, true);
+	n->phase = st->phase;
+	event_phase_begin(n->ev, (enum phase)n->phase, NULL);
+}
+
+static void end_phase(struct into *n, bool ok)
+{
+	if (n->phase >= 0)
+		event_phase_end(n->ev, (enum phase)n->phase, ok);
+	n->phase = -1;
+}
+
+static const struct step_hooks hooks = { .end = "into", .begin = show_phase };
+
+static void tell_end(struct into *n)
+{
+	char host[256] = "localhost";
+	struct final_state f = {
+		.id = n->source,
+		.source = n->source,
+		.source_state = "running",
+		.destination = host,
+		.destination_id = n->desc.id,
+		.destination_state = n->registered ? "stopped" : "absent",
+	};
+
+	gethostname(host, sizeof(host) - 1);
+	if (n->registered) {
+		n->account.mode = "cold";
+		n->account.total_ms = (double)(clock_ns() - n->begun_ns) / 1e6;
+		event_account(n->ev, &n->account);
+		event_decision(n->ev,
+			       "Container %s is not started: %s still has its addresses; stop that "
+			       "one, then: pctl start %s",
+			       n->desc.id, n->source, n->desc.id);
+	}
+	event_state(n->ev, &f);
+}
+
+/* What it would take, from what was measured: nothing is sent. */
+static void tell_prediction(struct into *n)
+{
+	struct prediction p = { .bytes = n->need_kib * 1024 };
+
+	event_decision(n->ev, "%s would become Container %s in %s", n->source, n->desc.id,
+		       n->ct.private_area);
+	event_prediction(n->ev, &p);
+}
+
+static int run(struct into *n, struct err *e)
+{
+	enum step_outcome outcome;
+
+	n->phase = PHASE_CHECK;
+	event_phase_begin(n->ev, PHASE_CHECK, NULL);
+	if (n->job->dst.where.host) {
+		err_set(e, ERR_UNSUPPORTED, "a server becomes a Container only of the server where "
+					    "pmigrate runs");
+		return err_hint(e, "run it on %s, with localhost/%s behind 'c'",
+				n->job->dst.where.host, n->job->dst.name);
+	}
+	if (into_look(n, e) < 0 || into_check(n, e) < 0)
+		return -1;
+	if (n->job->dry_run) {
+		tell_prediction(n);
+		end_phase(n, true);
+		return 0;
+	}
+	if (cancel_requested())
+		return cancel_err(e);
+	outcome = steps_run(from_server, &hooks, n, e);
+	end_phase(n, outcome == STEPS_DONE);
+	tell_end(n);
+	return outcome == STEPS_DONE ? 0 : -1;
+}
+
+static void into_fini(struct into *n)
+{
+	child_fini(&n->keeper);
+	into_ssh_close(&n->ssh);
+	if (n->lock_fd >= 0)
+		n->ops->unlock(n->desc.id, &n->lock_fd);
+	dist_changes_fini(&n->changes);
+	dist_fini(&n->dist);
+	into_plan_fini(&n->plan);
+	strv_fini(&n->services);
+	ct_desc_fini(&n->desc);
+	ct_fini(&n->ct);
+	free(n->quotas);
+	free(n->machine);
+	free(n->scan);
+	free(n->source);
+}
+
+int into_run(const struct job *job, struct events *ev, struct err *e)
+{
+	struct into n = { .job = job,
+			  .ev = ev,
+			  .ssh = INTO_SSH_INIT,
+			  .dist = DIST_INIT,
+			  .ct = CT_INIT,
+			  .lock_fd = -1,
+			  .keeper = CHILD_INIT,
+			  .changes = DIST_CHANGES_INIT,
+			  .phase = -1,
+			  .begun_ns = clock_ns() };
+	char host[256] = "localhost";
+	int ret;
+
+	gethostname(host, sizeof(host) - 1);
+	n.source = remote_text(&job->src.where);
+	event_begin(ev, job, n.source, n.source, host);
+	ret = run(&n, e);
+	if (ret < 0)
+		end_phase(&n, false);
+	into_fini(&n);
+	event_finish(ev, ret < 0 ? e : NULL, NULL);
+	return ret;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * move/into.h - h -> c and v -> c: a server or a disk image becomes a Container of
+ * this server.
+ *
+ *	look      open the way there, measure it, name what it will lose, check
+ *	begin     take the id, make the area (a kept one of an earlier try goes on)
+ *	copy      everything, while the services run		(h; v: once, from the disks)
+ *	stop      the services of -S				(h)
+ *	last      what changed since				(h)
+ *	settle    nodes, POST_MIGRATE, name, resolver, quotas
+ *	register  the config: from here on the Container exists (COMMIT)
+ *	restart   the services of the source			(h)
+ *
+ * The source is only read, but for the services.  They are stopped by a small shell
+ * there that starts them again when its connection ends, however it ends: also when
+ * this program is killed.  A failed copy leaves the area and a note of whose it is
+ * in INTO_DIR/CTID; the next try of the same source sends the rest.  The Container is
+ * not started: the source still has the addresses.
+ */
+#ifndef MOVE_INTO_H
+#define MOVE_INTO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/spawn.h"
+#include "engine/dist.h"
+#include "engine/engine.h"
+#include "move/into_ssh.h"
+#include "plan/event.h"
+#include "plan/into.h"
+#include "plan/job.h"
+
+#define INTO_DIR "/var/lib/pmigrate/into"
+
+struct into {
+	/* given */
+	const struct job *job;
+	struct events *ev;
+
+	/* found out before anything is changed */
+	char *source;	 /* what to call it: "old", "disk.qcow2" */
+	struct into_ssh ssh;
+	char *scan;	 /* of vzhwcalc, or "" */
+	char *machine;	 /* uname -m of it */
+	struct into_plan plan;
+	struct dist dist;
+	struct strv services;
+	uint64_t need_kib, need_inodes;
+	bool xattrs, xattr_filter;
+	const struct engine_ops *ops;
+	struct ct_desc desc;
+	struct ct ct;
+	bool kept;	 /* an earlier try's area is there */
+	struct vmdisk *disk; /* v from an image */
+
+	/* open while it goes on */
+	int lock_fd;
+	struct child keeper;	   /* on the source: has the stopped services */
+	bool services_failed;
+	char *quotas;		   /* of -q: lines "u|g id bsoft bhard isoft ihard" */
+	struct dist_changes changes;
+
+	/* told */
+	int phase;
+	uint64_t begun_ns;
+	struct account account;
+	bool registered;
+};
+
+/* The whole; as move_run. */
+int into_run(const struct job *job, struct events *ev, struct err *e);
+
+/* --- the parts, each in a file of its own ------------------------------------------- */
+
+/* into_look.c: fills the second group for a server.  Changes nothing. */
+int into_look(struct into *n, struct err *e);
+/* Says all findings; -1 when one of them stops it. */
+int into_check(struct into *n, struct err *e);
+
+/* into_area.c: the lock, the area and the note of whose it is. */
+int into_plan_home(struct into *n, struct err *e);
+int into_area_begin(struct into *n, struct err *e);
+int into_area_register(struct into *n, struct err *e);
+
+/* into_copy.c: one rsync pass. */
+int into_copy(struct into *n, bool last, struct err *e);
+
+/* into_services.c: are all of -S services there? */
+int into_services_check(struct into *n, struct err *e);
+int into_services_stop(struct into *n, struct err *e);
+/* Also after a failure, and twice. */
+int into_services_start(struct into *n, struct err *e);
+
+/* into_settle.c */
+int into_settle(struct into *n, struct err *e);
+
+#endif

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The new Container's place: its id, its private area, and the note that says whose
+ * half-copied files lie there.
+ *
+ * The note, INTO_DIR/CTID, is written before the area is made and goes when the
+ * Container is registered: an area with a note of the same source is gone on with, any
+ * other one is somebody's and not touched.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/path.h"
+#include "engine/conf.h"
+#include "move/into.h"
+#include "plan/address.h"
+
+enum { FIRST_FREE_ID = 101, IDS_TRIED = 100000 };
+
+static char *note_path(const char *id)
+{
+	return xasprintf(INTO_DIR "/%s", id);
+}
+
+static bool id_is_free(const struct engine_ops *ops, const char *id)
+{
+	own_free char *note = note_path(id);
+	struct err e = ERR_INIT;
+	struct ct ct = CT_INIT;
+
+	if (ops->find(id, &ct, &e) == 0) {
+		ct_fini(&ct);
+		return false;
+	}
+	return e.code == ERR_ABSENT && access(note, F_OK) < 0;
+}
+
+/* "105" is the id; "web" is the name, and the id is the first free one. */
+static int choose_id(struct into *n, struct err *e)
+{
+	own_free char *engine = NULL;
+	const char *name = address_engine(n->job->dst.name, &engine);
+	char id[16];
+
+	if (engine && strcmp(engine, "vz") != 0) {
+		err_set(e, ERR_UNSUPPORTED, "a server can only become a native Container, not one of %s",
+			engine);
+		return err_hint(e, "leave the prefix '%s:' out", engine);
+	}
+	if (address_is_id(name)) {
+		n->desc.id = xstrdup(name);
+		return 0;
+	}
+	n->desc.name = xstrdup(name);
+	for (unsigned i = 0; i < IDS_TRIED; i++) {
+		snprintf(id, sizeof(id), "%u", FIRST_FREE_ID + i);
+		if (id_is_free(n->ops, id)) {
+			n->desc.id = xstrdup(id);
+			return 0;
+		}
+	}
+	return err_set(e, ERR_EXISTS, "no id is free");
+}
+
+/* Does the note of this id name our source and this area?  *private is fresh. */
+static bool read_note(const struct into *n, char **private_area)
+{
+	own_free char *path = note_path(n->desc.id), *text = NULL;
+	own_conf struct conf c = CONF_INIT;
+	const char *source, *area;
+	size_t len;
+
+	if (file_read(AT_FDCWD, path, 65536, &text, &len, NULL) < 0 ||
+	    conf_parse(&c, text, len, path, NULL) < 0)
+		return false;
+	source = conf_get(&c, "SOURCE");
+	area = conf_get(&c, "PRIVATE");
+	if (!source || !area || strcmp(source, n->source) != 0)
+		return false;
+	*private_area = xstrdup(area);
+	return true;
+}
+
+static int write_note(const struct into *n, struct err *e)
+{
+	own_free char *path = note_path(n->desc.id), *text = NULL;
+	own_conf struct conf c = CONF_INIT;
+
+	if (conf_set(&c, "SOURCE", n->source, e) < 0 ||
+	    conf_set(&c, "PRIVATE", n->ct.private_area, e) < 0 ||
+	    path_mkdirs(INTO_DIR, 0700, e) < 0)
+		return -1;
+	text = conf_text(&c);
+	return file_replace(AT_FDCWD, path, text, strlen(text), 0600, e);
+}
+
+/*
+ * The engine plans a home only where none is.  A kept area steps aside for that moment;
+ * a crash in it is mended by the next try.
+ */
+static int plan_beside(struct into *n, const char *area, struct err *e)
+{
+	own_free char *aside = xasprintf("%s.into", area);
+	int ret;
+
+	if (access(area, F_OK) < 0 && access(aside, F_OK) < 0)
+		return n->ops->plan_home(&n->desc, &n->ct, e); /* nothing was kept */
+	if (access(area, F_OK) == 0 && rename(area, aside) < 0)
+		return err_sys(e, "cannot look behind %s", area);
+	ret = n->ops->plan_home(&n->desc, &n->ct, e);
+	if (rename(aside, area) < 0)
+		return err_sys(e, "cannot rename %s back", aside);
+	n->kept = ret == 0 && !strcmp(n->ct.private_area, area);
+	return ret;
+}
+
+int into_plan_home(struct into *n, struct err *e)
+{
+	own_free char *why = xasprintf("becoming %s", n->source), *area = NULL;
+
+	n->ops = engine_by_name("vz");
+	if (!n->ops)
+		return err_set(e, ERR_UNSUPPORTED, "this program has no native engine");
+	if (choose_id(n, e) < 0 || n->ops->lock(n->desc.id, why, NULL, &n->lock_fd, e) < 0)
+		return -1;
+	n->desc.engine = xstrdup(n->ops->name);
+	n->desc.config = xstrdup(n->plan.config);
+	for (size_t i = 0; i < n->plan.addresses.n; i++)
+		strv_add(&n->desc.addresses, n->plan.addresses.item[i]);
+	if (read_note(n, &area))
+		return plan_beside(n, area, e);
+	return n->ops->plan_home(&n->desc, &n->ct, e);
+}
+
+static int from_template(struct into *n, struct err *e)
+{
+	own_free char *file = xasprintf("/vz/template/cache/%s.tar.zst",
+					n->job->eztmpl + (n->job->eztmpl[0] == '.'));
+
+	if (access(file, R_OK) < 0) {
+		err_set(e, ERR_TEMPLATES, "the template %s is not here", n->job->eztmpl);
+		return err_hint(e, "see `vzpkg list`, or leave -z out");
+	}
+	return spawn_run(spawn_argv("tar", "-x", "--zstd", "--numeric-owner", "--xattrs",
+				    "--xattrs-include=*", "-p", "-C", n->ct.private_area, "-f",
+				    file),
+			 -1, e);
+}
+
+int into_area_begin(struct into *n, struct err *e)
+{
+	own_free char *above = xstrdup(n->ct.private_area);
+	char *slash = strrchr(above, '/');
+
+	if (write_note(n, e) < 0)
+		return -1;
+	if (n->kept)
+		return 0;
+	if (slash && slash != above) {
+		*slash = '\0';
+		if (path_mkdirs(above, 0755, e) < 0)
+			return -1;
+	}
+	if (mkdir(n->ct.private_area, 0755) < 0)
+		return err_sys(e, "cannot make %s", n->ct.private_area);
+	return n->job->eztmpl ? from_template(n, e) : 0;
+}
+
+int into_area_register(struct into *n, struct err *e)
+{
+	own_free char *note = note_path(n->desc.id);
+
+	if (n->ops->adopt(&n->ct, &n->desc, e) < 0)
+		return -1;
+	n->registered = true;
+	if (unlink(note) < 0 && errno != ENOENT)
+		log_warn("cannot remove %s", note);
+	return 0;
+}
