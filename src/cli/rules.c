@@ -107,7 +107,8 @@ static int rules_local(struct options *o, struct err *e)
 		return refuse(e, "--nodeps within one server", "there is no other server to check");
 	if (j->online)
 		return refuse(e, "--online within one server", "a local move is always cold");
-	if (!j->new_id && !j->new_name && !j->new_private && !j->new_root) {
+	if ((!j->new_id || (j->src.name && !strcmp(j->new_id, j->src.name))) && !j->new_name &&
+	    !j->new_private && !j->new_root) {
 		err_set(e, ERR_SAME, "source and destination are the same");
 		return err_hint(e, "name another server, or give a new ID, name or path");
 	}

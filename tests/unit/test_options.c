@@ -190,6 +190,7 @@ static const struct {
 	{ "c 101 c b --new-id web", ERR_USAGE, "no CTID" },
 	{ "c 101 c b --new-private srv/x", ERR_USAGE, "not an absolute path" },
 	{ "c 101 c localhost", ERR_SAME, "the same" },
+	{ "c 101 c 101", ERR_SAME, "the same" },
 	{ "c 101 c 102 -r no", ERR_USAGE, "local move" },
 	{ "c 101 c 102 -f", ERR_USAGE, "no other server" },
 	{ "c 101 c 102 --online", ERR_USAGE, "always cold" },
