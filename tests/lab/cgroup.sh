@@ -10,10 +10,13 @@ cgroup_is_v2() { # does this machine have v2 only?
 	[ -e "$CGROUP_ROOT/cgroup.controllers" ]
 }
 
-cgroup_hierarchies() { # prints the mount point of each
-	if cgroup_is_v2; then echo "$CGROUP_ROOT"; else
-		awk '($3 == "cgroup" || $3 == "cgroup2") && $2 ~ "^/sys/fs/cgroup/" { print $2 }' /proc/self/mounts
-	fi
+cgroup_hierarchies() { # sets $hierarchies to the mount point of each
+	local at type
+	hierarchies=()
+	if cgroup_is_v2; then hierarchies=("$CGROUP_ROOT") && return; fi
+	while read -r _ at type _; do
+		[[ $type != cgroup* || $at != "$CGROUP_ROOT"/* ]] || hierarchies+=("$at")
+	done </proc/self/mounts
 }
 
 cgroup_delegate() { # DIR: v2: let its children have every controller that it has
@@ -30,8 +33,9 @@ cgroup_cpuset_fill() { # DIR
 }
 
 cgroup_make() { # NAME: make it, with its parents
-	local h part dir
-	for h in $(cgroup_hierarchies); do
+	local h part dir hierarchies
+	cgroup_hierarchies
+	for h in "${hierarchies[@]}"; do
 		dir=$h
 		for part in ${1//\// }; do
 			! cgroup_is_v2 || cgroup_delegate "$dir"
@@ -43,13 +47,15 @@ cgroup_make() { # NAME: make it, with its parents
 }
 
 cgroup_join() { # NAME PID
-	local h
-	for h in $(cgroup_hierarchies); do echo "$2" >"$h/$1/cgroup.procs"; done
+	local h hierarchies
+	cgroup_hierarchies
+	for h in "${hierarchies[@]}"; do echo "$2" >"$h/$1/cgroup.procs"; done
 }
 
 cgroup_remove() { # NAME: with everything below; its processes are dead or dying
-	local h try
-	for h in $(cgroup_hierarchies); do
+	local h try hierarchies
+	cgroup_hierarchies
+	for h in "${hierarchies[@]}"; do
 		for ((try = 0; try < 200; try++)); do
 			[ -d "$h/$1" ] || break
 			find "$h/$1" -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.01
