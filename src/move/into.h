@@ -80,7 +80,8 @@ int into_look(struct into *n, struct err *e);
 /* Says all findings; -1 when one of them stops it. */
 int into_check(struct into *n, struct err *e);
 
-/* into_area.c: the lock, the area and the note of whose it is. */
+/* into_area.c: the template of -z; the lock, the area and the note of whose it is. */
+int into_template_check(struct into *n, struct err *e);
 int into_plan_home(struct into *n, struct err *e);
 int into_area_begin(struct into *n, struct err *e);
 int into_area_register(struct into *n, struct err *e);

@@ -19,6 +19,8 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "engine/conf.h"
+#include "engine/template.h"
+#include "engine/vz.h"
 #include "move/into.h"
 #include "plan/address.h"
 
@@ -139,24 +141,48 @@ int into_plan_home(struct into *n, struct err *e)
 	return n->ops->plan_home(&n->desc, &n->ct, e);
 }
 
-static int from_template(struct into *n, struct err *e)
+static const char *template_name(const struct into *n)
 {
-	own_free char *file = xasprintf("/vz/template/cache/%s.tar.zst",
-					n->job->eztmpl + (n->job->eztmpl[0] == '.'));
+	const char *name = n->job->eztmpl;
 
-	if (access(file, R_OK) < 0) {
-		err_set(e, ERR_TEMPLATES, "the template %s is not here", n->job->eztmpl);
-		return err_hint(e, "see `vzpkg list`, or leave -z out");
-	}
-	return spawn_run(spawn_argv("tar", "-x", "--zstd", "--numeric-owner", "--xattrs",
-				    "--xattrs-include=*", "-p", "-C", n->ct.private_area, "-f",
-				    file),
-			 -1, e);
+	return name && name[0] == '.' ? name + 1 : name; /* ".NAME" is how configs say it */
+}
+
+/* The TEMPLATE of vz.conf. */
+static char *template_dir(struct err *e)
+{
+	own_conf struct conf c = CONF_INIT;
+	const char *dir;
+
+	if (vz_global_load(&c, e) < 0)
+		return NULL;
+	dir = conf_get(&c, "TEMPLATE");
+	return xstrdup(dir ? dir : "/vz/template");
+}
+
+int into_template_check(struct into *n, struct err *e)
+{
+	own_free char *dir = n->job->eztmpl ? template_dir(e) : NULL;
+	struct template *all;
+	bool found = false;
+	size_t count;
+
+	if (!n->job->eztmpl)
+		return 0;
+	if (!dir || template_list(dir, &all, &count, e) < 0)
+		return -1;
+	for (size_t i = 0; i < count; i++)
+		found = found || (all[i].cached && !strcmp(all[i].name, template_name(n)));
+	template_list_free(all, count);
+	if (found)
+		return 0;
+	err_set(e, ERR_TEMPLATES, "the template %s is not here", n->job->eztmpl);
+	return err_hint(e, "see `vzpkg list --cached`, or leave -z out");
 }
 
 int into_area_begin(struct into *n, struct err *e)
 {
-	own_free char *above = xstrdup(n->ct.private_area);
+	own_free char *above = xstrdup(n->ct.private_area), *dir = NULL;
 	char *slash = strrchr(above, '/');
 
 	if (write_note(n, e) < 0)
@@ -170,7 +196,8 @@ int into_area_begin(struct into *n, struct err *e)
 	}
 	if (mkdir(n->ct.private_area, 0755) < 0)
 		return err_sys(e, "cannot make %s", n->ct.private_area);
-	return n->job->eztmpl ? from_template(n, e) : 0;
+	dir = template_dir(e);
+	return dir ? template_unpack(dir, template_name(n), n->ct.private_area, e) : -1;
 }
 
 int into_area_register(struct into *n, struct err *e)

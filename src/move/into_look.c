@@ -275,7 +275,7 @@ int into_check(struct into *n, struct err *e)
 	own_findings struct findings f = FINDINGS_INIT;
 	struct restrict_can can = { .xattrs = n->xattrs };
 
-	if (into_services_check(n, e) < 0 ||
+	if (into_services_check(n, e) < 0 || into_template_check(n, e) < 0 ||
 	    dist_find(dist_dirs, n->plan.dist, &n->dist, e) < 0 || into_plan_home(n, e) < 0)
 		return -1;
 	check_machine(n, &f);
