@@ -392,11 +392,12 @@ static void tell_account(struct source *s)
 
 static const char *state_here(const struct source *s)
 {
+	struct ct now = CT_INIT;
 	enum ct_state st;
+	bool here = s->ops->find(s->ct.id, &now, NULL) == 0;
 
-	if (!s->ops || !s->ct.id)
-		return "absent";
-	return s->ops->state(&s->ct, &st, NULL) < 0 ? "absent" : ct_state_word(st);
+	ct_fini(&now);
+	return here && s->ops->state(&s->ct, &st, NULL) == 0 ? ct_state_word(st) : "absent";
 }
 
 static void tell_state(struct source *s, enum step_outcome outcome, const struct err *why)

@@ -46,7 +46,7 @@ home b
 
 # ---- local: another id, another place; and back
 expect_exit 0 on a pmigrate c 101 c localhost/301
-expect_eq "$(on a pctl status 301 | awk '{print $NF}')" running "301 on a"
+expect_eq "$(state_on a 301)" running "301 on a"
 expect_eq "$(state_on a)" absent "101 on a"
 expect_exit 0 on a pmigrate c 301 c 101 --new-private /vz/other/101
 expect_eq "$(state_on a)" running "101 on a"

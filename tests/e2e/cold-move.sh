@@ -67,7 +67,7 @@ must on b pctl destroy 101
 # ---- another id, name and place there; the address form says the id as well
 must on a pctl start 101
 expect_exit 0 on a "${GO[@]}" --new-id 202 --new-name second --new-private /vz/elsewhere/202
-expect_eq "$(on b pctl status 202 | awk '{print $NF}')" running "202 on b"
+expect_eq "$(state_on b 202)" running "202 on b"
 must on b test -d /vz/elsewhere/202
 expect_exit 0 on b pctl exec second true
 expect_exit 0 on b pmigrate c second c root@a/101 -r yes
@@ -79,7 +79,7 @@ on a sh -c 'rm -rf /vz/private/*.migrated* /etc/vz/conf/*.migrated*'
 must on a pctl create 102 --ostemplate /tmp/tree
 expect_exit 0 on a pmigrate c 101,102 c root@b -r yes
 expect_eq "$(state_on b)" running "101 on b"
-expect_eq "$(on b pctl status 102 | awk '{print $NF}')" stopped "102 on b"
+expect_eq "$(state_on b 102)" stopped "102 on b"
 must on b pctl destroy 102
 back
 
