@@ -24,7 +24,7 @@ static const struct command commands[] = {
 	{ PCTL_RESTART, "restart", "ID", 1, 1, pctl_restart, "stop it, if it runs, and start it" },
 	{ PCTL_DESTROY, "destroy", "ID", 1, 1, pctl_destroy, "remove a stopped one for good" },
 	{ PCTL_LIST, "list", "[ID...]", 0, SIZE_MAX, pctl_list, "containers of this server" },
-	{ PCTL_STATUS, "status", "ID", 1, 1, pctl_status, "all about one" },
+	{ PCTL_STATUS, "status", "ID", 1, 1, pctl_status, "what it does; the last word is the state" },
 	{ PCTL_EXEC, "exec", "ID COMMAND [ARGUMENT...]", 2, SIZE_MAX, pctl_exec,
 	  "run a command inside; its exit code is ours" },
 	{ PCTL_ENTER, "enter", "ID", 1, 1, pctl_enter, "a shell inside" },

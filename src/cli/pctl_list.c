@@ -269,6 +269,12 @@ int pctl_status(const struct pctl_args *a, struct err *e)
 		print_json(row_json(&r));
 		return 0;
 	}
+	if (!pctl_arg(a, "all")) {
+		/* the classic line: its last word is the state */
+		printf("CTID %s%s%s %s\n", v.ct.id, v.ct.name ? " " : "", v.ct.name ? v.ct.name : "",
+		       ct_state_word(r.state));
+		return 0;
+	}
 	for (size_t i = 0; i < array_len(fields); i++) {
 		own_free char *value = fields[i].get(&r);
 

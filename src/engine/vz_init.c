@@ -75,13 +75,15 @@ int vz_init_find(const struct vz *v, struct vz_init *out, struct err *e)
 		out->kind = VZ_INIT_SYSTEMD;
 	else if (is_init_path(out->argv.item[0]))
 		out->kind = VZ_INIT_OTHER;
+	if (!real) {
+		err_set(e, ERR_START, "container %s has no %s", v->ct.id, out->argv.item[0]);
+		err_hint(e, "set the command that it shall run: pctl set %s --init COMMAND", v->ct.id);
+		vz_init_fini(out);
+		return -1;
+	}
 	if (out->kind == VZ_INIT_SERVICE && *log)
 		with_log(&out->argv, log);
-	if (real)
-		return 0;
-	err_set(e, ERR_START, "container %s has no %s", v->ct.id, out->argv.item[0]);
-	vz_init_fini(out);
-	return err_hint(e, "set the command that it shall run: pctl set %s --init COMMAND", v->ct.id);
+	return 0;
 }
 
 bool vz_live_profile(const struct vz *v)
