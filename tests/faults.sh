@@ -30,7 +30,7 @@ fault_setup() {
 
 # What pctl says of 101 on a server: absent, stopped, running, …
 state_on() { # HOST [ID]
-	on "$1" pctl status "${2:-101}" --json 2>/dev/null | sed -n 's/.*"status": *"\([a-z]*\)".*/\1/p' | grep . || echo absent
+	on "$1" pctl status "${2:-101}" --json 2>/dev/null | sed -n 's/.*"status":[ \t]*"\([a-z]*\)".*/\1/p' | grep . || echo absent
 }
 
 where_is() { # prints the one server that has it running; fails for none or both
