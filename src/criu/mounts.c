@@ -176,6 +176,24 @@ int ext_mounts_read(struct ext_mounts *l, const char *mountinfo, struct err *e)
 	return 0;
 }
 
+size_t ext_mounts_memory(const struct ext_mounts *l, size_t **out)
+{
+	size_t n = 0;
+
+	*out = xcalloc(l->n + 1, sizeof(**out));
+	for (size_t i = 0; i < l->n; i++) {
+		bool again = false;
+
+		if (l->m[i].kind != MOUNT_MEMORY || strcmp(l->m[i].root, "/") != 0)
+			continue;
+		for (size_t k = 0; k < n; k++)
+			again = again || l->m[(*out)[k]].dev == l->m[i].dev;
+		if (!again)
+			(*out)[n++] = i;
+	}
+	return n;
+}
+
 void ext_mounts_put(struct buf *b, const struct ext_mounts *l)
 {
 	buf_put_u32(b, (uint32_t)l->n);

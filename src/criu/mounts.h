@@ -52,6 +52,10 @@ void ext_mounts_fini(struct ext_mounts *l);
  */
 int ext_mounts_read(struct ext_mounts *l, const char *mountinfo, struct err *e);
 
+/* The memory file systems of a list, each once: their indexes in it, in its order (the caller's).
+ * Both ends agree on it. */
+size_t ext_mounts_memory(const struct ext_mounts *l, size_t **out);
+
 /* For the wire.  ext_mounts_get leaves *l empty on failure; texts and count are capped. */
 void ext_mounts_put(struct buf *b, const struct ext_mounts *l);
 int ext_mounts_get(struct reader *r, struct ext_mounts *l, struct err *e);

@@ -113,6 +113,8 @@ int criu_restore(struct criu *c, const struct restore_opts *o, pid_t *init, stru
 	own_free Rpc__InheritFd **fd_list = xcalloc(o->n_fds + 1, sizeof(*fd_list));
 	Rpc__Request req = RPC__REQUEST__INIT;
 	Rpc__Opts ro = RPC__OPTS__INIT;
+	Rpc__CgroupRoot root = RPC__CGROUP_ROOT__INIT;
+	Rpc__CgroupRoot *roots[] = { &root };
 	struct holding h = { .criu = c, .o = o, .since_ns = clock_ns(), .err = ERR_INIT };
 
 	req.type = RPC__TYPE__RESTORE;
@@ -130,6 +132,13 @@ int criu_restore(struct criu *c, const struct restore_opts *o, pid_t *init, stru
 	ro.network_lock = RPC__NETWORK_LOCK__SKIP;
 	ro.has_manage_cgroups_mode = true;
 	ro.manage_cgroups_mode = RPC__CGROUP_MODE__IGNORE;
+	if (o->cgroup_root) {
+		ro.manage_cgroups_mode = RPC__CGROUP_MODE__SOFT;
+		root.controller = (char *)"";
+		root.path = (char *)o->cgroup_root;
+		ro.cg_root = roots;
+		ro.n_cg_root = 1;
+	}
 	ro.has_lazy_pages = ro.lazy_pages = o->lazy;
 	for (size_t i = 0; i < o->mounts->n; i++)
 		strv_addf(&places, "mnt[%s]:%s", o->mounts->m[i].key, o->places[i]);

@@ -26,12 +26,14 @@ struct criu {
 /* `nsenter` only for what base/spawn does not enter itself. */
 static void make_argv(struct strv *argv, const struct criu_opts *o, int fd)
 {
-	if (o->ipcns || o->utsns) {
+	if (o->ipcns || o->utsns || o->cgroupns) {
 		strv_add(argv, "nsenter");
 		if (o->ipcns)
 			strv_addf(argv, "--ipc=%s", o->ipcns);
 		if (o->utsns)
 			strv_addf(argv, "--uts=%s", o->utsns);
+		if (o->cgroupns)
+			strv_addf(argv, "--cgroup=%s", o->cgroupns);
 		strv_add(argv, "--");
 	}
 	strv_add(argv, o->program ? o->program : "criu");

@@ -27,6 +27,7 @@ struct criu_opts {
 	const char *netns;	/* files of namespaces to start in, or NULL: ours */
 	const char *ipcns;
 	const char *utsns;
+	const char *cgroupns;
 	const char *preload;	/* a library for it alone, or NULL */
 	const char *const *env; /* "K=V"…, for that library; NULL-terminated or NULL */
 	const int *fds;		/* it inherits these under their own numbers */

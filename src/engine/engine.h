@@ -78,6 +78,19 @@ void ct_desc_put(struct buf *b, const struct ct_desc *d);
 /* Leaves *d empty on failure. */
 int ct_desc_get(struct reader *r, struct ct_desc *d, struct err *e);
 
+/* What CRIU must be told about a container that has processes.  All texts owned. */
+struct ct_parts {
+	pid_t init;	   /* first process, as this server counts */
+	char *root;	   /* where its root is mounted here */
+	char *netns;	   /* file of its network namespace */
+	char *freezer;	   /* directory of its cgroup in the hierarchy that freezes */
+	char *cgroup_root; /* it manages cgroups itself (systemd): its path in cgroup2; or NULL */
+};
+
+#define CT_PARTS_INIT { .init = 0 }
+#define own_ct_parts __attribute__((cleanup(ct_parts_fini)))
+void ct_parts_fini(struct ct_parts *p);
+
 struct engine_ops {
 	const char *name;
 
@@ -144,6 +157,20 @@ struct engine_ops {
 	 * Atomic, idempotent; undone by calling it the other way round.  ERR_EXISTS or
 	 * ERR_NAME_USED when another container has what `to` wants. */
 	int (*rename)(const struct ct *from, const struct ct *to, struct err *e);
+
+	/* ---- live; all NULL: containers of this engine move cold only ---- */
+
+	/* Either end: RUNNING, FROZEN, HELD.  *out is the caller's. */
+	int (*parts)(const struct ct *ct, struct ct_parts *out, struct err *e);
+
+	/* Source.  cut: nothing comes from or to its network any more.  uncut: the reverse, and
+	 * thawed when it is frozen: it runs as before.  Both idempotent, a millisecond. */
+	int (*cut)(const struct ct *ct, struct err *e);
+	int (*uncut)(const struct ct *ct, struct err *e);
+
+	/* Destination.  Its waiting first process was replaced by this one, which is frozen:
+	 * HELD, too; let_run thaws it. */
+	int (*swap)(const struct ct *ct, pid_t init, struct err *e);
 };
 
 /* NULL-terminated, in the order in which names are looked up. */

@@ -28,4 +28,8 @@ const struct engine_ops vz_engine = {
 	.let_run = vz_let_run,
 	.unhold = vz_unhold,
 	.rename = vz_rename,
+	.parts = vz_parts,
+	.cut = vz_cut,
+	.uncut = vz_uncut,
+	.swap = vz_swap,
 };

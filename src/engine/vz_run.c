@@ -28,7 +28,7 @@ enum { HALT_TIMEOUT_MS = 10000 };
 
 /* As vz_open, but the config that it runs with, if it does, and no config is fine: there
  * may be things to clear away for a container that is registered no more. */
-static int open_running(struct vz *v, const struct ct *ct, struct err *e)
+int vz_open_running(struct vz *v, const struct ct *ct, struct err *e)
 {
 	own_free char *file = xasprintf(VZ_RUN_DIR "/%s/conf", ct->id);
 	struct err why = ERR_INIT;
@@ -139,8 +139,14 @@ int vz_let_run(const struct ct *ct, struct err *e)
 	own_ctnet struct ctnet net = CTNET_INIT;
 	struct err why = ERR_INIT;
 
-	if (open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 || ctnet_open(&net, e) < 0)
+	if (vz_open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 || ctnet_open(&net, e) < 0)
 		return -1;
+	if (vz_is_swapped(ct->id)) { /* it goes on where it was */
+		if (vz_thaw(ct, e) == 0)
+			return vz_mark_held(ct->id, false, e);
+		ctnet_close(&net, NULL);
+		return -1;
+	}
 	if (runc_start(ct->id, v.run_dir, e) < 0) {
 		ctnet_close(&net, NULL);
 		if (e)
@@ -186,7 +192,7 @@ int vz_clear(const struct ct *ct, struct err *e)
 	struct err first = ERR_INIT;
 	struct runc_state s;
 
-	if (open_running(&v, ct, e) < 0)
+	if (vz_open_running(&v, ct, e) < 0)
 		return -1;
 	if (runc_state(ct->id, &s, NULL) < 0)
 		s.status = RUNC_STOPPED;
@@ -287,7 +293,7 @@ int vz_stop(const struct ct *ct, int timeout_ms, struct err *e)
 		return 0;
 	if (state != CT_RUNNING)
 		return vz_clear(ct, e);
-	if (open_running(&v, ct, e) < 0 || runc_state(ct->id, &s, e) < 0)
+	if (vz_open_running(&v, ct, e) < 0 || runc_state(ct->id, &s, e) < 0)
 		return -1;
 	if (timeout_ms > 0 && vz_script_inside(&v, "stop", &why) < 0)
 		log_warn("the stop script of container %s: %s", ct->id, why.msg);

@@ -84,6 +84,18 @@ int vz_note_running(const struct vz *now, struct err *e);
 /* /run/pmigrate/vz/ID/held: the processes are there and may not run yet. */
 int vz_mark_held(const char *id, bool held, struct err *e);
 
+/* For the live move: see struct engine_ops. */
+int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e);
+int vz_cut(const struct ct *ct, struct err *e);
+int vz_uncut(const struct ct *ct, struct err *e);
+int vz_swap(const struct ct *ct, pid_t init, struct err *e);
+/* HELD by vz_swap: its processes are there, frozen. */
+bool vz_is_swapped(const char *id);
+/* Lets the processes of a swapped or frozen one go on. */
+int vz_thaw(const struct ct *ct, struct err *e);
+/* As vz_open, with the config that it runs with, if it does; no config is fine. */
+int vz_open_running(struct vz *v, const struct ct *ct, struct err *e);
+
 /* Runs a script of ours: on the host with VEID and VE_CONFFILE, or inside, by its text.
  * Fine when there is none. */
 int vz_script_on_host(const struct vz *v, const char *file, struct err *e);

@@ -7,6 +7,13 @@
 #include "engine/runc.h"
 #include "engine/vz_run.h"
 
+bool vz_is_swapped(const char *id)
+{
+	own_free char *file = xasprintf(VZ_RUN_DIR "/%s/held", id);
+
+	return access(file, F_OK) == 0;
+}
+
 static char *held_file(const char *id)
 {
 	return xasprintf(VZ_RUN_DIR "/%s/held", id);
@@ -47,7 +54,7 @@ int vz_state(const struct ct *ct, enum ct_state *out, struct err *e)
 		*out = access(held, F_OK) == 0 ? CT_HELD : CT_RUNNING;
 		break;
 	case RUNC_PAUSED:
-		*out = CT_FROZEN;
+		*out = access(held, F_OK) == 0 ? CT_HELD : CT_FROZEN;
 		break;
 	case RUNC_NONE:
 	case RUNC_STOPPED:

@@ -16,6 +16,7 @@
 #include "move/dest.h"
 #include "move/fault.h"
 #include "move/msg.h"
+#include "move/online_dest.h"
 #include "move/streams.h"
 #include "plan/gather.h"
 #include "tree/recv.h"
@@ -30,6 +31,7 @@ enum agent_state {
 	AT_AREA = 1 << 3,   /* has an area: from here on there is something to undo */
 	AT_ADOPTED = 1 << 4,
 	AT_READY = 1 << 5,  /* only the source decides now */
+	AT_LIVE = 1 << 7,   /* online: registered, memory comes */
 	AT_ENDED = 1 << 6,  /* done or undone */
 };
 
@@ -41,6 +43,7 @@ struct agent {
 	struct ct home;
 	struct dest dest;
 	struct tree_dest *tree;
+	struct online_dest *online;
 	struct streams streams;
 	bool bye;
 };
@@ -220,6 +223,62 @@ static int on_hold(struct agent *a, const struct frame *f, struct err *e)
 	return reply_empty(a, f, e);
 }
 
+/* ---- online: see online.h ---- */
+
+static int on_live_open(struct agent *a, const struct frame *f, struct err *e)
+{
+	struct msg_live_open m;
+
+	if (msg_live_open_get(f, &m, e) < 0)
+		return -1;
+	a->state = AT_LIVE;
+	if (online_dest_open(&a->online, &a->dest, &a->open.desc, &a->streams, &m, e) < 0)
+		return -1;
+	return reply_empty(a, f, e);
+}
+
+static int on_live_arm(struct agent *a, const struct frame *f, struct err *e)
+{
+	struct msg_live_arm m;
+	int ret;
+
+	if (msg_live_arm_get(f, &m, e) < 0)
+		return -1;
+	ret = online_dest_arm(a->online, &m, e);
+	msg_live_arm_fini(&m);
+	return ret < 0 ? -1 : reply_empty(a, f, e);
+}
+
+static int on_live_place(struct agent *a, const struct frame *f, struct err *e)
+{
+	struct msg_live_place m;
+
+	if (msg_live_place_get(f, &m, e) < 0 || online_dest_place(a->online, &m, e) < 0)
+		return -1;
+	return reply_empty(a, f, e);
+}
+
+static int on_live_image(struct agent *a, const struct frame *f, struct err *e)
+{
+	return online_dest_image(a->online, f, e);
+}
+
+static int on_live_restore(struct agent *a, const struct frame *f, struct err *e)
+{
+	tree_dest_close(take_ptr(&a->tree));
+	if (online_dest_restore(a->online, f, e) < 0)
+		return -1;
+	a->state = AT_READY;
+	return reply_empty(a, f, e);
+}
+
+static int on_live_wait(struct agent *a, const struct frame *f, struct err *e)
+{
+	if (!a->online)
+		return err_set(e, ERR_PROTO, "there is no memory to wait for");
+	return online_dest_wait(a->online, e) < 0 ? -1 : reply_empty(a, f, e);
+}
+
 static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
@@ -231,6 +290,8 @@ static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 			return -1;
 		}
 		m.done = false;
+	} else if (a->online) {
+		online_dest_ran(a->online);
 	}
 	a->state = AT_ENDED;
 	msg_committed_put(&b, &m);
@@ -240,6 +301,7 @@ static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 static int on_undo(struct agent *a, const struct frame *f, struct err *e)
 {
 	tree_dest_close(take_ptr(&a->tree));
+	online_dest_free(take_ptr(&a->online));
 	if (a->dest.journal && dest_undo(&a->dest, e) < 0)
 		return -1;
 	a->state = AT_ENDED;
@@ -306,11 +368,17 @@ static const struct handler {
 	{ PROTO_OPEN, "open", AT_HELLO | AT_OPENED, on_open },
 	{ PROTO_AREA, "area", AT_OPENED, on_area },
 	{ PROTO_STREAMS, "streams", AT_AREA, on_streams },
-	{ PROTO_PASS, "pass", AT_AREA, on_pass },
+	{ PROTO_PASS, "pass", AT_AREA | AT_LIVE, on_pass },
+	{ PROTO_LIVE_OPEN, "live-open", AT_AREA, on_live_open },
+	{ PROTO_LIVE_ARM, "live-arm", AT_LIVE, on_live_arm },
+	{ PROTO_LIVE_PLACE, "live-place", AT_LIVE, on_live_place },
+	{ PROTO_LIVE_IMAGE, "live-image", AT_LIVE, on_live_image },
+	{ PROTO_LIVE_RESTORE, "live-restore", AT_LIVE, on_live_restore },
+	{ PROTO_LIVE_WAIT, "live-wait", AT_ENDED, on_live_wait },
 	{ PROTO_CONFIG, "config", AT_AREA, on_config },
 	{ PROTO_HOLD, "hold", AT_ADOPTED, on_hold },
 	{ PROTO_COMMIT, "commit", AT_READY, on_commit },
-	{ PROTO_UNDO, "undo", AT_HELLO | AT_OPENED | AT_AREA | AT_ADOPTED | AT_READY, on_undo },
+	{ PROTO_UNDO, "undo", AT_HELLO | AT_OPENED | AT_AREA | AT_ADOPTED | AT_LIVE | AT_READY, on_undo },
 	{ PROTO_BYE, "bye", AT_HELLO | AT_OPENED | AT_ENDED, on_bye },
 };
 
@@ -342,6 +410,10 @@ static void give_up(struct agent *a, const struct err *why)
 
 	cancel_allow(false);
 	tree_dest_close(take_ptr(&a->tree));
+	if (a->online && a->state == AT_READY)
+		online_dest_leave(a->online); /* it stays held: the source decides */
+	else if (a->online && a->state != AT_ENDED)
+		online_dest_free(take_ptr(&a->online));
 	if (a->dest.journal && journal_get_state(a->dest.journal) == JOURNAL_ACTIVE &&
 	    dest_undo(&a->dest, &undo) < 0)
 		log_warn("could not put everything back: %s", undo.msg);

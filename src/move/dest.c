@@ -245,13 +245,24 @@ int dest_adopt(struct dest *d, const struct ct_desc *desc, struct err *e)
 	return d->ops->adopt(&d->home, desc, e);
 }
 
-int dest_hold(struct dest *d, bool run, struct err *e)
+int dest_make(struct dest *d, bool run, struct err *e)
 {
 	if (journal_put(d->journal, "run", run ? "yes" : "no", e) < 0)
 		return -1;
 	if (run && d->ops->hold(&d->home, e) < 0)
 		return -1;
+	d->held = run;
+	return 0;
+}
+
+int dest_ready(struct dest *d, struct err *e)
+{
 	return journal_set_state(d->journal, JOURNAL_READY, e);
+}
+
+int dest_hold(struct dest *d, bool run, struct err *e)
+{
+	return dest_make(d, run, e) < 0 || dest_ready(d, e) < 0 ? -1 : 0;
 }
 
 static bool said_yes(const struct dest *d, const char *key)
@@ -265,6 +276,13 @@ static int let_run(struct dest *d, struct err *e)
 {
 	enum ct_state state;
 
+	/* Within the downtime: nothing is asked that is known. */
+	if (d->held)
+		return d->ops->let_run(&d->home, e);
+	/* Whoever gave it its memory died before all was there. */
+	if (said_yes(d, "online") && !said_yes(d, "filled"))
+		return err_set(e, ERR_START, "the memory of Container %s never arrived here whole",
+			       d->home.id);
 	if (d->ops->state(&d->home, &state, e) < 0)
 		return -1;
 	if (state == CT_RUNNING)

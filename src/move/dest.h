@@ -22,6 +22,7 @@ struct dest {
 	const struct engine_ops *ops;
 	struct ct home;
 	int lock_fd;
+	bool held; /* by dest_make of this process */
 };
 
 #define DEST_INIT { .lock_fd = -1 }
@@ -45,6 +46,9 @@ uint64_t dest_kept_bytes(const struct engine_ops *ops, const struct ct *home);
 /* Registers it; holds it when `run`; then state ready. */
 int dest_adopt(struct dest *d, const struct ct_desc *desc, struct err *e);
 int dest_hold(struct dest *d, bool run, struct err *e);
+/* The two halves of dest_hold, for who puts restored processes in its place between. */
+int dest_make(struct dest *d, bool run, struct err *e);
+int dest_ready(struct dest *d, struct err *e);
 
 /* Lets it run when it was held, state done.  On failure it was undone, and is
  * durably so: the source may run its copy again. */

@@ -160,6 +160,18 @@ int origin_stop(struct origin *o, struct err *e)
 	return 0;
 }
 
+int origin_freeze(struct origin *o, struct err *e)
+{
+	return journal_put(o->journal, "frozen", "yes", e);
+}
+
+int origin_end(struct origin *o, struct err *e)
+{
+	if (!said(o, "frozen", "yes"))
+		return 0;
+	return o->ops->stop(&o->ct, 0, e);
+}
+
 int origin_commit(struct origin *o, struct err *e)
 {
 	return journal_set_state(o->journal, JOURNAL_COMMITTED, e);
@@ -169,6 +181,8 @@ int origin_restart(struct origin *o, struct err *e)
 {
 	enum ct_state state;
 
+	if (said(o, "frozen", "yes") && o->ops->uncut(&o->ct, e) < 0)
+		return -1;
 	if (!said(o, "stopped", "yes"))
 		return 0;
 	if (o->ops->state(&o->ct, &state, e) < 0)
@@ -193,6 +207,8 @@ int origin_retire(struct origin *o, struct err *e)
 {
 	if (journal_get_state(o->journal) == JOURNAL_DONE)
 		return 0;
+	if (origin_end(o, e) < 0)
+		return -1;
 	if (!said(o, "readonly", "yes") &&
 	    o->ops->retire(&o->ct, said(o, "remove", "yes"), e) < 0)
 		return -1;

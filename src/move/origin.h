@@ -39,6 +39,10 @@ int origin_destination(const struct origin *o, struct where *w, struct link_opts
 
 /* Stops the running container. */
 int origin_stop(struct origin *o, struct err *e);
+/* Online: it is about to be frozen and cut off; origin_restart is its undo, too. */
+int origin_freeze(struct origin *o, struct err *e);
+/* Online, committed: ends the frozen copy. */
+int origin_end(struct origin *o, struct err *e);
 /* Starts it again if origin_stop stopped it (or may have). */
 int origin_restart(struct origin *o, struct err *e);
 

@@ -12,6 +12,7 @@
 #include "move/live.h"
 #include "move/local.h"
 #include "move/move.h"
+#include "move/online_source.h"
 #include "move/recover.h"
 #include "move/step.h"
 #include "wire/proto.h"
@@ -38,9 +39,9 @@ static int pass(struct source *s, enum pass_kind kind, struct tree_stats *st, ui
 {
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
-	struct msg_pass m = { .kind = kind, .n_streams = (uint16_t)s->streams.n };
+	struct msg_pass m = { .kind = kind, .n_streams = (uint16_t)s->n_tree };
 	struct peer *const *streams = s->streams.peer;
-	unsigned n = s->streams.n;
+	unsigned n = s->n_tree;
 	int ret = -1;
 
 	msg_pass_put(&b, &m);
@@ -54,7 +55,7 @@ static int pass(struct source *s, enum pass_kind kind, struct tree_stats *st, ui
 		ret = tree_source_next(s->tree, streams, n, st, left, e);
 		break;
 	case PASS_LAST:
-		ret = tree_source_last(s->tree, streams, n, NULL, 0, st, e);
+		ret = tree_source_last(s->tree, streams, n, s->frozen, s->n_frozen, st, e);
 		break;
 	}
 	if (ret < 0 || peer_recv(s->remote.peer, &f, e) < 0)
@@ -156,7 +157,10 @@ static int step_streams(void *ctx, struct err *e)
 
 	if (ask_empty(s, PROTO_STREAMS, e) < 0)
 		return -1;
-	return streams_open(&s->streams, s->job->streams, s->id, s->job, s->limit, e);
+	if (streams_open(&s->streams, s->job->streams, s->id, s->job, s->limit, e) < 0)
+		return -1;
+	s->n_tree = s->streams.n;
+	return 0;
 }
 
 static bool several_streams(const void *ctx)
@@ -239,15 +243,19 @@ static void undo_stop(void *ctx)
 		event_warning(s->ev, "%s", e.msg);
 }
 
-static int step_last(void *ctx, struct err *e)
+int source_pass_last(struct source *s, struct err *e)
 {
-	struct source *s = ctx;
 	struct tree_stats st;
 
 	if (pass(s, PASS_LAST, &st, NULL, e) < 0)
 		return -1;
 	s->account.files_last = st.files + st.others;
 	return 0;
+}
+
+static int step_last(void *ctx, struct err *e)
+{
+	return source_pass_last(ctx, e);
 }
 
 static int step_config(void *ctx, struct err *e)
@@ -303,7 +311,7 @@ static int step_commit(void *ctx, struct err *e)
 	own_frame struct frame f = FRAME_INIT;
 	struct msg_committed m = { .done = false };
 
-	if (origin_commit(&s->origin, e) < 0)
+	if (online_before_commit(s, e) < 0 || origin_commit(&s->origin, e) < 0)
 		return -1;
 	if (peer_call(s->remote.peer, PROTO_COMMIT, NULL, &f, e) < 0 ||
 	    msg_committed_get(&f, &m, e) < 0) {
@@ -348,6 +356,25 @@ static const struct step cold[] = {
 	{ .name = NULL },
 };
 
+static const struct step online[] = {
+	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, undo_begin },
+	{ "area", PHASE_COPY, STEP_REVERSIBLE, NULL, step_area, undo_area },
+	{ "streams", PHASE_COPY, STEP_REVERSIBLE, several_streams, step_streams, NULL },
+	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy, NULL },
+	{ "recopy", PHASE_RECOPY, STEP_REVERSIBLE, NULL, step_recopy, NULL },
+	{ "live-open", PHASE_MEMORY, STEP_REVERSIBLE, NULL, online_step_open, NULL },
+	{ "live-ready", PHASE_MEMORY, STEP_REVERSIBLE, NULL, online_step_ready, online_undo_ready },
+	{ "memory", PHASE_MEMORY, STEP_REVERSIBLE, NULL, online_step_memory, NULL },
+	{ "live-arm", PHASE_MEMORY, STEP_REVERSIBLE, NULL, online_step_arm, NULL },
+	{ "freeze", PHASE_FREEZE, STEP_REVERSIBLE, NULL, online_step_freeze, online_undo_freeze },
+	{ "save", PHASE_LAST, STEP_REVERSIBLE, NULL, online_step_save, NULL },
+	{ "restore", PHASE_HOLD, STEP_REVERSIBLE, NULL, online_step_restore, NULL },
+	{ "commit", PHASE_START, STEP_COMMIT, NULL, step_commit, NULL },
+	{ "follow", PHASE_LAZY, STEP_AFTER, NULL, online_step_follow, NULL },
+	{ "retire", PHASE_RETIRE, STEP_AFTER, retires, step_retire, NULL },
+	{ .name = NULL },
+};
+
 /* --- the whole --------------------------------------------------------------------- */
 
 static void show_phase(void *ctx, const struct step *st)
@@ -387,6 +414,8 @@ static void tell_account(struct source *s)
 		a->has_downtime = true;
 		a->downtime_ms = (double)(s->up_ns - s->down_ns) / 1e6;
 	}
+	if (online_wanted(s))
+		online_account(s, a);
 	event_account(s->ev, a);
 }
 
@@ -428,7 +457,8 @@ static int run_steps(struct source *s, struct err *e)
 
 	s->live = live_start(s->id, &s->tree_progress, &s->ev->progress);
 	streams_init(&s->streams, s->remote.peer);
-	outcome = steps_run(cold, &hooks, s, e);
+	s->n_tree = 1;
+	outcome = steps_run(online_wanted(s) ? online : cold, &hooks, s, e);
 	live_stop(take_ptr(&s->live));
 	end_phase(s, outcome == STEPS_DONE);
 	if (outcome != STEPS_UNDONE)
@@ -436,6 +466,8 @@ static int run_steps(struct source *s, struct err *e)
 	else
 		guard_stand_down(&s->guard);
 	tell_state(s, outcome, e);
+	online_fini(&s->online);
+	free(s->frozen);
 	streams_fini(&s->streams);
 	return outcome == STEPS_DONE ? 0 : -1;
 }

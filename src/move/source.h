@@ -16,6 +16,7 @@
 #include "move/origin.h"
 #include "move/remote.h"
 #include "move/streams.h"
+#include "move/online_state.h"
 #include "plan/event.h"
 #include "plan/facts.h"
 #include "plan/need.h"
@@ -41,7 +42,11 @@ struct source {
 	struct guard guard;
 	struct origin origin;
 	struct remote remote;
-	struct streams streams; /* for the tree */
+	struct streams streams;
+	unsigned n_tree; /* of them are for the tree */
+	struct online online;
+	pid_t *frozen;	/* the container's processes, while they are */
+	size_t n_frozen;
 	struct bucket *limit;
 	struct tree_source *tree;
 	struct tree_progress tree_progress;
@@ -59,6 +64,10 @@ struct source {
 int source_find(struct source *s, struct err *e);
 int source_connect(struct source *s, struct err *e);
 int source_check(struct source *s, struct err *e);
+/* The last pass over the tree; nothing changes any more. */
+int source_pass_last(struct source *s, struct err *e);
+/* What CRIU would refuse, as findings (online_source.c). */
+int online_check(struct source *s, struct findings *found, struct err *e);
 /* --dry-run, after the check. */
 int source_predict(struct source *s, struct err *e);
 

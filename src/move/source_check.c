@@ -133,6 +133,8 @@ int source_check(struct source *s, struct err *e)
 			return -1;
 	}
 	check_all(s->job, &s->need, &s->here, &s->opened.facts, &found);
+	if (online_check(s, &found, e) < 0)
+		return -1;
 	for (size_t i = 0; i < found.n; i++)
 		event_finding(s->ev, &found.item[i]);
 	verdict = findings_verdict(&found, e);

@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -25,6 +26,7 @@ struct peer {
 	void (*on_log)(void *, enum log_level, const char *);
 	void *arg;
 
+	int stop_fd; /* eventfd of peer_stop */
 	/* receiving: one thread at a time */
 	int rfd;
 	uint64_t rseq;
@@ -69,17 +71,20 @@ static int dead(struct peer *p, struct err *e)
 
 static int wait_for(int fd, short events, struct peer *p, struct err *e)
 {
-	struct pollfd pfd[2] = { { .fd = fd, .events = events },
-				 { .fd = cancel_fd(), .events = POLLIN } };
+	struct pollfd pfd[3] = { { .fd = fd, .events = events },
+				 { .fd = cancel_fd(), .events = POLLIN },
+				 { .fd = p->stop_fd, .events = POLLIN } };
 	int n;
 
 	do
-		n = poll(pfd, 2, p->silence_ms);
+		n = poll(pfd, 3, p->silence_ms);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_sys(e, "cannot wait for %s", p->name);
 	if (n > 0 && pfd[1].revents)
 		return cancel_err(e);
+	if (n > 0 && pfd[2].revents)
+		return err_set(e, ERR_LINK, "the link to %s was given up", p->name);
 	if (n == 0) {
 		err_set(e, ERR_TIMEOUT, "no sign of life from %s for %d s", p->name,
 			p->silence_ms / 1000);
@@ -226,6 +231,7 @@ int peer_new(struct peer **out, int rfd, int wfd, const struct peer_opts *opts, 
 	struct peer *p = xcalloc(1, sizeof(*p));
 
 	p->name = xstrdup(opts->name);
+	p->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	p->silence_ms = opts->silence_ms ? opts->silence_ms : 60000;
 	p->limit = opts->limit;
 	p->on_log = opts->on_log;
@@ -261,6 +267,7 @@ void peer_free(struct peer *p)
 		pthread_join(p->beat, NULL);
 		pthread_cond_destroy(&p->beat_wake);
 	}
+	close_fd(&p->stop_fd);
 	close(p->rfd);
 	if (p->wfd != p->rfd)
 		close(p->wfd);
@@ -269,6 +276,11 @@ void peer_free(struct peer *p)
 	free(p->in);
 	free(p->name);
 	free(p);
+}
+
+void peer_stop(struct peer *p)
+{
+	eventfd_write(p->stop_fd, 1);
 }
 
 void peer_set_silence(struct peer *p, int silence_ms)

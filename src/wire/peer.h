@@ -51,6 +51,9 @@ void peer_free(struct peer *p);
 /* Another silence than it was opened with; 0 is ignored.  Before anything else is sent. */
 void peer_set_silence(struct peer *p, int silence_ms);
 
+/* From any thread: who waits for this peer, now or later, fails at once (ERR_LINK). */
+void peer_stop(struct peer *p);
+
 const char *peer_name(const struct peer *p);
 struct peer_stats peer_stats(struct peer *p);
 

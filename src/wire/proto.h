@@ -54,6 +54,13 @@ enum proto_type {
 	PROTO_BYE = 26,	    /* S; done, the agent ends */
 	PROTO_PROBE = 27,   /* S; measure the link */
 	PROTO_STREAMS = 28, /* S; how many streams will join */
+	PROTO_LIVE_OPEN = 29,	 /* S; online: register, hold, take memory */
+	PROTO_LIVE_ARM = 30,	 /* S; make ready to restore */
+	PROTO_LIVE_PLACE = 31,	 /* S; a tree pass of a memory file system */
+	PROTO_LIVE_IMAGE = 32,	 /* S; one-way: a piece of an image */
+	PROTO_LIVE_RESTORE = 33, /* S; restore, held */
+	PROTO_LIVE_WAIT = 34,	 /* S; answered when all memory is in place */
+	PROTO_LIVE_MEM_END = 35, /* S; one-way: the last frame of a memory stream */
 
 	/* tree/: 64..95, one-way unless the table in tree/msg.h says otherwise */
 	PROTO_TREE_FIRST = 64,

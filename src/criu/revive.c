@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+#include "criu/revive.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <poll.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/strv.h"
+#include "criu/cgroups.h"
+#include "criu/freeze.h"
+#include "criu/image.h"
+#include "criu/imgdir.h"
+#include "criu/places.h"
+#include "criu/restore.h"
+#include "criu/revive_img.h"
+
+enum {
+	RESTORE_MS = 120000,
+	END_MS = 5000,
+};
+
+struct revive {
+	pid_t like, init;
+	bool keep;
+	char *rootfs, *parking, *cgroup_root;
+	struct strv enable_fs;
+	struct ext_mounts mounts;
+	struct places places;
+	struct freezer freezer;
+	struct criu *criu;
+	struct lazy *lazy;
+	struct store *store;
+	int images;
+	uint32_t *shared;
+	size_t n_shared;
+};
+
+static void copy_mounts(struct ext_mounts *to, const struct ext_mounts *from)
+{
+	to->m = xcalloc(from->n + 1, sizeof(*to->m));
+	for (size_t i = 0; i < from->n; i++) {
+		to->m[i] = from->m[i];
+		to->m[i].key = xstrdup(from->m[i].key);
+		to->m[i].at = xstrdup(from->m[i].at);
+		to->m[i].root = xstrdup(from->m[i].root);
+		to->m[i].options = xstrdup(from->m[i].options);
+	}
+	to->n = from->n;
+}
+
+static int start_criu(struct revive *r, const char *netns, struct err *e)
+{
+	own_free int *fds = xcalloc(r->n_shared + 1, sizeof(*fds));
+	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)r->like);
+	const struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = fds,
+				     .n_fds = r->n_shared };
+
+	for (size_t i = 0; i < r->n_shared; i++) {
+		fds[i] = store_shared_fd(r->store, r->shared[i]);
+		if (fds[i] < 0)
+			return err_set(e, ERR_PROTO, "shared memory %u was never sent",
+				       r->shared[i]);
+	}
+	return criu_start(&r->criu, &o, e) < 0 ? -1 : cgroups_join(criu_pid(r->criu), r->like, e);
+}
+
+int revive_prepare(struct revive **out, const struct revive_opts *o, struct err *e)
+{
+	struct revive *r = xcalloc(1, sizeof(*r));
+	struct lazy_opts lo = { .store = o->store, .remote = o->remote };
+	own_free char *v1 = cgroups_mount("freezer");
+
+	r->like = o->like;
+	r->rootfs = xstrdup(o->rootfs);
+	r->cgroup_root = o->cgroup_root ? xstrdup(o->cgroup_root) : NULL;
+	strv_addv(&r->enable_fs, o->enable_fs);
+	copy_mounts(&r->mounts, o->mounts);
+	r->freezer = (struct freezer)FREEZER_INIT;
+	r->store = o->store;
+	r->shared = xcalloc(o->n_shared + 1, sizeof(*r->shared));
+	if (o->n_shared)
+		memcpy(r->shared, o->shared, o->n_shared * sizeof(*r->shared));
+	r->n_shared = o->n_shared;
+	r->images = lo.workdir = imgdir_open(e);
+	r->parking = cgroups_dir(getpid(), v1 ? "freezer" : NULL, e);
+	if (r->images < 0 || !r->parking ||
+	    places_make(&r->places, o->id, o->mounts, o->like, e) < 0 ||
+	    freezer_open(&r->freezer, o->freezer_dir, false, e) < 0 ||
+	    lazy_start(&r->lazy, &lo, e) < 0 || start_criu(r, o->netns, e) < 0) {
+		revive_free(r);
+		return -1;
+	}
+	*out = r;
+	return 0;
+}
+
+size_t revive_nr_places(const struct revive *r)
+{
+	return r->places.n_memory;
+}
+
+const char *revive_place(const struct revive *r, size_t i)
+{
+	return i < r->places.n_memory ? r->places.path[r->places.memory[i]] : NULL;
+}
+
+int revive_images(const struct revive *r)
+{
+	return r->images;
+}
+
+/* The engine's waiting process makes room. */
+static int end_waiting(struct revive *r, struct err *e)
+{
+	own_fd int fd = -1;
+	struct pollfd p = { .events = POLLIN };
+
+	if (r->like <= 0)
+		return 0;
+	fd = (int)syscall(SYS_pidfd_open, r->like, 0);
+	if (fd >= 0 && kill(r->like, SIGKILL) == 0) {
+		p.fd = fd;
+		if (poll(&p, 1, END_MS) <= 0)
+			return err_set(e, ERR_TIMEOUT, "the waiting process %d does not end",
+				       (int)r->like);
+	}
+	r->like = 0;
+	return 0;
+}
+
+int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *init,
+		   struct err *e)
+{
+	own_free struct restore_fd *fds = xcalloc(r->n_shared + 1, sizeof(*fds));
+	own_strv struct strv keys = STRV_INIT;
+	struct restore_opts o = {
+		.rootfs = r->rootfs,
+		.images = r->images,
+		.mounts = &r->mounts,
+		.places = r->places.path,
+		.lazy = true,
+		.cgroup_root = r->cgroup_root,
+		.hold = &r->freezer,
+		.parking = r->parking,
+		.fds = fds,
+		.n_fds = r->n_shared,
+		.enable_fs = r->enable_fs.n ? (const char *const *)r->enable_fs.item : NULL,
+		.timeout_ms = RESTORE_MS,
+	};
+
+	if (end_waiting(r, e) < 0 ||
+	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
+	    revive_memfds(r->images, r->store, r->shared, r->n_shared, &keys, e) < 0)
+		return -1;
+	for (size_t i = 0; i < r->n_shared; i++)
+		fds[i] = (struct restore_fd){ keys.item[i], store_shared_fd(r->store, r->shared[i]) };
+	if (criu_restore(r->criu, &o, &r->init, e) < 0)
+		return -1;
+	*init = r->init;
+	return 0;
+}
+
+int revive_attach(struct revive *r, struct peer *source, struct err *e)
+{
+	return lazy_attach(r->lazy, source, e);
+}
+
+int revive_wait(struct revive *r, int timeout_ms, struct err *e)
+{
+	return lazy_wait(r->lazy, timeout_ms, e);
+}
+
+struct lazy_stats revive_stats(struct revive *r)
+{
+	return lazy_stats(r->lazy);
+}
+
+void revive_keep(struct revive *r)
+{
+	r->keep = true;
+}
+
+void revive_free(struct revive *r)
+{
+	if (!r)
+		return;
+	criu_free(r->criu);
+	if (r->init > 0 && !r->keep) {
+		kill(r->init, SIGKILL);
+		freezer_thaw(&r->freezer, NULL);
+		waitpid(r->init, NULL, 0);
+	}
+	lazy_free(r->lazy);
+	freezer_close(&r->freezer);
+	places_remove(&r->places);
+	ext_mounts_fini(&r->mounts);
+	strv_fini(&r->enable_fs);
+	close_fd(&r->images);
+	free(r->shared);
+	free(r->rootfs);
+	free(r->parking);
+	free(r->cgroup_root);
+	free(r);
+}
+
+void revive_clean(const char *id)
+{
+	places_clean(id);
+}

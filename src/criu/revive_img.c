@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "criu/revive_img.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "criu/image.h"
+#include "criu/imgdir.h"
+
+static const size_t image_max = 256u << 20;
+
+static int read_pagemap(int images, const char *name, struct pagemap *pm, struct err *e)
+{
+	own_free char *data = NULL;
+	size_t len;
+
+	if (file_read(images, name, image_max, &data, &len, e) < 0)
+		return -1;
+	return pagemap_read(pm, data, len, e);
+}
+
+/* Runs of a pageset in the image's terms. */
+static struct page_run *lazy_runs(const struct pageset *s)
+{
+	struct page_run *runs = xcalloc(s->n + 1, sizeof(*runs));
+
+	for (size_t i = 0; i < s->n; i++)
+		runs[i] = (struct page_run){ s->v[i].start, s->v[i].pages, PAGE_LAZY };
+	return runs;
+}
+
+static int one_pagemap(int images, const struct hidden_space *h, struct store *store,
+		       struct lazy *lazy, struct err *e)
+{
+	own_free char *name = xasprintf("pagemap-%u.img", h->vpid);
+	own_pagemap struct pagemap pm = PAGEMAP_INIT;
+	own_free struct page_run *runs = NULL;
+	own_buf struct buf out = BUF_INIT;
+	struct pageset pages = PAGESET_INIT;
+	uint32_t nr = store_find_space(store, (pid_t)h->vpid);
+	int ret = -1;
+
+	if (!nr || store_present(store, nr, &pages, e) < 0) {
+		if (!nr)
+			err_set(e, ERR_PROTO, "the memory of process %u was never sent", h->vpid);
+		goto out;
+	}
+	pageset_keep(&pages, &h->pages);
+	if (read_pagemap(images, name, &pm, e) < 0)
+		goto out;
+	/* What CRIU dumped all the same is restored from its images. */
+	for (size_t i = 0; i < pm.n; i++)
+		pageset_remove(&pages, pm.run[i].start, pm.run[i].nr_pages);
+	runs = lazy_runs(&pages);
+	pagemap_add_lazy(&pm, runs, pages.n);
+	pagemap_write(&pm, &out);
+	if (imgdir_put(images, name, out.data, out.len, e) < 0)
+		goto out;
+	ret = lazy_only(lazy, (pid_t)h->vpid, &pages, e);
+out:
+	pageset_fini(&pages);
+	return ret;
+}
+
+int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store *store,
+		    struct lazy *lazy, struct err *e)
+{
+	static const struct pageset nothing = PAGESET_INIT;
+
+	for (size_t i = 0; i < hidden->n; i++) {
+		const struct hidden_space *h = &hidden->v[i];
+
+		if (h->pages.n == 0) {
+			if (lazy_only(lazy, (pid_t)h->vpid, &nothing, e) < 0)
+				return -1;
+			continue;
+		}
+		if (one_pagemap(images, h, store, lazy, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- shared memory ---- */
+
+static uint32_t object_of(struct store *store, const uint32_t *shared, size_t n, uint64_t ino)
+{
+	struct memobj o;
+
+	for (size_t k = 0; store_get(store, k, &o); k++) {
+		for (size_t i = 0; i < n; i++) {
+			if (o.nr == shared[i] && o.kind == MEMOBJ_SHARED && (uint32_t)o.id == (uint32_t)ino)
+				return o.nr;
+		}
+	}
+	return 0;
+}
+
+static int set_owner(int fd, const Img__MemfdInode *inode, struct err *e)
+{
+	if (fchown(fd, inode->uid, inode->gid) < 0 ||
+	    (inode->has_mode && fchmod(fd, inode->mode & 07777) < 0))
+		return err_sys(e, "cannot set the owner of shared memory");
+	return 0;
+}
+
+int revive_memfds(int images, struct store *store, const uint32_t *shared, size_t n,
+		  struct strv *keys, struct err *e)
+{
+	own_free char *data = NULL;
+	own_buf struct buf out = BUF_INIT;
+	struct image_reader ir;
+	struct image_msg msg;
+	size_t len;
+	int ret;
+
+	for (size_t i = 0; i < n; i++)
+		strv_addf(keys, "/memfd:pmigrate.%u", shared[i]);
+	if (n == 0 || faccessat(images, "memfd.img", F_OK, 0) < 0)
+		return 0;
+	if (file_read(images, "memfd.img", image_max, &data, &len, e) < 0 ||
+	    image_begin(&ir, "memfd", IMAGE_MEMFD, data, len, e) < 0)
+		return -1;
+	image_put_head(&out, IMAGE_MEMFD);
+	while ((ret = image_next(&ir, &msg, e)) > 0) {
+		Img__MemfdInode *inode = img__memfd_inode__unpack(NULL, msg.len, msg.data);
+		uint32_t nr;
+
+		if (!inode)
+			return err_set(e, ERR_PROTO, "the image memfd is broken");
+		nr = object_of(store, shared, n, inode->shmid);
+		if (nr) {
+			own_free char *name = xasprintf("pmigrate.%u", nr);
+			char *old = inode->name;
+
+			inode->name = name;
+			image_put(&out, &inode->base);
+			inode->name = old;
+			ret = set_owner(store_shared_fd(store, nr), inode, e);
+		} else {
+			image_put_raw(&out, msg.data, msg.len);
+		}
+		img__memfd_inode__free_unpacked(inode, NULL);
+		if (ret < 0)
+			return -1;
+	}
+	return ret < 0 ? -1 : imgdir_put(images, "memfd.img", out.data, out.len, e);
+}

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: MIT
+#include "criu/save.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "base/strv.h"
+#include "criu/dump.h"
+#include "criu/freeze.h"
+#include "criu/imgdir.h"
+#include "criu/shimdir.h"
+
+enum {
+	MOUNTINFO_MAX = 4 << 20,
+	DUMP_MS = 120000,
+};
+
+struct save {
+	pid_t init;
+	char *rootfs, *cgroup_root;
+	struct strv enable_fs;
+	uint64_t ghost_max;
+	enum save_memory memory;
+	struct ext_mounts mounts;
+	struct freezer freezer;
+	struct criu *criu;
+	int images;
+	int shim;	 /* shimdir, or -1 */
+	struct strv put; /* pids that shimdir knows, as text */
+};
+
+static int read_mounts(struct save *s, struct err *e)
+{
+	own_free char *path = xasprintf("/proc/%d/mountinfo", (int)s->init);
+	own_free char *text = NULL;
+
+	if (file_read(AT_FDCWD, path, MOUNTINFO_MAX, &text, NULL, e) < 0)
+		return -1;
+	return ext_mounts_read(&s->mounts, text, e);
+}
+
+static int start_criu(struct save *s, const char *netns, struct err *e)
+{
+	own_strv struct strv env = STRV_INIT;
+	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)s->init);
+	struct criu_opts o = { .netns = netns, .cgroupns = cgroupns };
+
+	if (s->memory == SAVE_SHIM) {
+		if (access(shim_library(), R_OK) < 0) {
+			err_sys(e, "the preload library %s cannot be used", shim_library());
+			return err_hint(e, "install pmigrate as a whole (ninja install)");
+		}
+		s->shim = shimdir_open(&env, e);
+		if (s->shim < 0)
+			return -1;
+		o.preload = shim_library();
+		o.env = (const char *const *)env.item;
+	}
+	return criu_start(&s->criu, &o, e);
+}
+
+int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
+{
+	struct save *s = xcalloc(1, sizeof(*s));
+
+	s->init = o->init;
+	s->rootfs = xstrdup(o->rootfs);
+	s->cgroup_root = o->cgroup_root ? xstrdup(o->cgroup_root) : NULL;
+	strv_addv(&s->enable_fs, o->enable_fs);
+	s->ghost_max = o->ghost_max;
+	s->memory = o->memory;
+	s->freezer = (struct freezer)FREEZER_INIT;
+	s->shim = -1;
+	s->images = imgdir_open(e);
+	if (s->images < 0 || read_mounts(s, e) < 0 ||
+	    freezer_open(&s->freezer, o->freezer_dir, true, e) < 0 ||
+	    start_criu(s, o->netns, e) < 0) {
+		save_free(s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}
+
+void save_free(struct save *s)
+{
+	if (!s)
+		return;
+	criu_free(s->criu); /* first: it must not look at thawed processes */
+	freezer_close(&s->freezer);
+	close_fd(&s->images);
+	close_fd(&s->shim);
+	ext_mounts_fini(&s->mounts);
+	strv_fini(&s->enable_fs);
+	strv_fini(&s->put);
+	free(s->rootfs);
+	free(s->cgroup_root);
+	free(s);
+}
+
+const struct ext_mounts *save_mounts(const struct save *s)
+{
+	return &s->mounts;
+}
+
+int save_images(const struct save *s)
+{
+	return s->images;
+}
+
+int save_look(struct save *s, const struct track *t, struct err *e)
+{
+	if (s->shim < 0)
+		return 0;
+	/* A process that went, and whose number may be another's now, is no longer known. */
+	for (size_t i = 0; i < s->put.n; i++)
+		shimdir_drop(s->shim, atoi(s->put.item[i]));
+	strv_fini(&s->put);
+	for (size_t i = 0; i < track_nr_spaces(t); i++) {
+		struct track_space sp;
+		const struct maps *maps;
+
+		track_get_space(t, i, &sp);
+		maps = track_smaps(t, sp.vpid);
+		if (!maps)
+			continue;
+		if (shimdir_put(s->shim, sp.pid, maps, e) < 0)
+			return -1;
+		strv_addf(&s->put, "%d", (int)sp.pid);
+	}
+	return 0;
+}
+
+/* Does any process have a descriptor on it? */
+static bool has_descriptor(const struct track *t, const struct shm *o)
+{
+	for (size_t i = 0; i < track_nr_spaces(t); i++) {
+		own_free char *path = NULL;
+		own_dir DIR *d = NULL;
+		struct track_space sp;
+		struct dirent *entry;
+		struct stat st;
+
+		track_get_space(t, i, &sp);
+		path = xasprintf("/proc/%d/fd", (int)sp.pid);
+		d = opendir(path);
+		while (d && (entry = readdir(d))) {
+			if (entry->d_name[0] != '.' && fstatat(dirfd(d), entry->d_name, &st, 0) == 0 &&
+			    st.st_ino == o->ino && st.st_dev == o->dev)
+				return true;
+		}
+	}
+	return false;
+}
+
+int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n, struct err *e)
+{
+	size_t all = track_nr_shms(t), have = 0;
+	own_free struct shim_object *objects = xcalloc(all + 1, sizeof(*objects));
+	own_free uint32_t *list = xcalloc(all + 1, sizeof(*list));
+
+	for (size_t i = 0; s->shim >= 0 && i < all; i++) {
+		const struct shm *o = track_get_shm(t, i);
+
+		/* Anonymous shared memory; a memfd's seals and a SysV segment's id need CRIU. */
+		if (!o->nr || strcmp(o->name, "/dev/zero") != 0 || has_descriptor(t, o))
+			continue;
+		objects[have] = (struct shim_object){ o->dev, o->ino };
+		list[have++] = o->nr;
+	}
+	if (s->shim >= 0 && shimdir_put_shm(s->shim, objects, have, e) < 0)
+		return -1;
+	log_debug("shared memory: %zu of %zu objects travel by themselves", have, all);
+	*nrs = take_ptr(&list);
+	*n = have;
+	return 0;
+}
+
+int save_freeze(struct save *s, int timeout_ms, struct err *e)
+{
+	return freezer_freeze(&s->freezer, timeout_ms, e);
+}
+
+int save_thaw(struct save *s, struct err *e)
+{
+	return freezer_thaw(&s->freezer, e);
+}
+
+int save_dump(struct save *s, struct err *e)
+{
+	const struct dump_opts o = {
+		.init = s->init,
+		.rootfs = s->rootfs,
+		.freezer_dir = s->freezer.dir,
+		.mounts = &s->mounts,
+		.images = s->images,
+		.cgroup_root = s->cgroup_root,
+		.ghost_limit = s->ghost_max > (1 << 20) ? s->ghost_max : 0,
+		.enable_fs = s->enable_fs.n ? (const char *const *)s->enable_fs.item : NULL,
+		.timeout_ms = DUMP_MS,
+	};
+
+	return criu_dump(s->criu, &o, e);
+}
+
+/* Every page of a hidden mapping must be one that mem/ answers for. */
+static int check_covered(const struct track *t, const struct track_space *sp,
+			 const struct pageset *hidden, struct err *e)
+{
+	for (size_t i = 0; i < hidden->n; i++) {
+		uint64_t at = hidden->v[i].start, end = run_end(&hidden->v[i]);
+
+		while (at < end) {
+			const struct map *m = maps_find(sp->maps, at);
+
+			if (!m || !track_covers(t, m))
+				return err_set(e, ERR_UNSUPPORTED,
+					       "memory of process %d changed its kind at the freeze",
+					       (int)sp->vpid);
+			at = m->end;
+		}
+	}
+	return 0;
+}
+
+int save_hidden(struct save *s, const struct track *t, struct buf *out, struct err *e)
+{
+	own_hidden_spaces struct hidden_spaces h = HIDDEN_SPACES_INIT;
+
+	for (size_t i = 0; s->shim >= 0 && i < track_nr_spaces(t); i++) {
+		struct hidden_space *sp;
+		struct track_space ts;
+
+		track_get_space(t, i, &ts);
+		h.v = xrealloc(h.v, (h.n + 1) * sizeof(*h.v));
+		sp = &h.v[h.n++];
+		*sp = (struct hidden_space){ .vpid = (uint32_t)ts.vpid };
+		if (shimdir_hidden(s->shim, ts.pid, &sp->pages, e) < 0 ||
+		    check_covered(t, &ts, &sp->pages, e) < 0)
+			return -1;
+	}
+	hidden_spaces_put(out, &h);
+	return 0;
+}
+
+int save_disarm(struct save *s, struct err *e)
+{
+	return freezer_disarm(&s->freezer, e);
+}

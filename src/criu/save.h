@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * criu/save.h - the source's side of a live move: everything ready while the
+ * container runs, then frozen and saved.
+ *
+ *	running   save_prepare ── (mem round ── save_look)* ── [save_arm]
+ *	frozen    save_freeze ── save_dump ── save_check
+ *	          save_disarm ── COMMIT, or save_free (thaws)
+ *
+ * How the memory is kept out of the dump, best first; the caller goes down one
+ * step after a failure:
+ *
+ *	SAVE_SHIM	mem/ has it, the preload library hides it from CRIU
+ *	SAVE_WHOLE	CRIU dumps it all, in the freeze
+ */
+#ifndef CRIU_SAVE_H
+#define CRIU_SAVE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "criu/mounts.h"
+#include "mem/pageset.h"
+#include "mem/track.h"
+
+enum save_memory { SAVE_SHIM, SAVE_WHOLE };
+
+struct save;
+
+/* A running container, as an engine describes it; all borrowed during save_prepare. */
+struct save_opts {
+	pid_t init;
+	const char *rootfs;
+	const char *netns;	   /* file */
+	const char *freezer_dir;   /* freezer_find */
+	enum save_memory memory;
+	uint64_t ghost_max;	   /* obstacles.h */
+	const char *cgroup_root;   /* dump.h, or NULL */
+	const char *const *enable_fs;
+};
+
+/* Starts CRIU and the freeze's guard.  The container runs on. */
+int save_prepare(struct save **out, const struct save_opts *o, struct err *e);
+
+/* Ends CRIU; thaws a container that is frozen and not disarmed.  NULL is fine. */
+void save_free(struct save *s);
+
+const struct ext_mounts *save_mounts(const struct save *s);
+/* imgdir.h; borrowed. */
+int save_images(const struct save *s);
+
+/* After a round, running: what the library may answer from. SAVE_WHOLE: nothing. */
+int save_look(struct save *s, const struct track *t, struct err *e);
+
+/*
+ * The shared objects whose content CRIU shall not dump, because the restore will be given
+ * memory that has it: private to the container's mappings (no descriptor is open on
+ * them) and known to mem/.  `nrs` gets their object numbers (the caller's).  Call it once, after a
+ * round, before the destination is prepared; later ones are CRIU's.
+ */
+int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n,
+	     struct err *e);
+
+int save_freeze(struct save *s, int timeout_ms, struct err *e);
+int save_thaw(struct save *s, struct err *e);
+
+/* Frozen.  May run beside track_final. */
+int save_dump(struct save *s, struct err *e);
+
+/*
+ * Frozen, after save_dump and track_final: appends, for the destination, which pages of each process
+ * were hidden from CRIU.  Fails when one is not in mem/'s hands: its content would be lost.
+ */
+int save_hidden(struct save *s, const struct track *t, struct buf *out, struct err *e);
+
+/* Before COMMIT: a death of ours no longer thaws. */
+int save_disarm(struct save *s, struct err *e);
+
+/* ---- for both ends: what save_hidden tells, pure ---- */
+
+struct hidden_space {
+	uint32_t vpid;
+	struct pageset pages; /* whole mappings */
+};
+
+struct hidden_spaces {
+	struct hidden_space *v;
+	size_t n;
+};
+
+#define HIDDEN_SPACES_INIT { NULL, 0 }
+#define own_hidden_spaces __attribute__((cleanup(hidden_spaces_fini)))
+
+void hidden_spaces_fini(struct hidden_spaces *h);
+void hidden_spaces_put(struct buf *b, const struct hidden_spaces *h);
+int hidden_spaces_get(struct reader *r, struct hidden_spaces *h, struct err *e);
+
+#endif

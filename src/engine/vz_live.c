@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT
+/* engine/vz_live.c - what the live move needs to know and to do about a native container. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "criu/freeze.h"
+#include "criu/runcstate.h"
+#include "engine/runc.h"
+#include "engine/vz_run.h"
+
+#define RUNC_DIR "/run/runc"
+
+int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e)
+{
+	own_vz struct vz v = VZ_INIT;
+	struct vz_init init;
+	struct runc_state s;
+
+	if (runc_state(ct->id, &s, e) < 0 || vz_open_running(&v, ct, e) < 0 ||
+	    vz_init_find(&v, &init, e) < 0)
+		return -1;
+	if (s.pid <= 0) {
+		vz_init_fini(&init);
+		return err_set(e, ERR_BROKEN, "container %s has no processes", ct->id);
+	}
+	*out = (struct ct_parts){ .init = s.pid,
+				  .root = xstrdup(ct->root),
+				  .netns = xstrdup(v.netns),
+				  .freezer = freezer_find(s.pid, NULL, e) };
+	if (init.kind != VZ_INIT_SERVICE)
+		out->cgroup_root = vz_cgroup_of_processes(ct->id);
+	vz_init_fini(&init);
+	if (out->freezer)
+		return 0;
+	ct_parts_fini(out);
+	return -1;
+}
+
+int vz_cut(const struct ct *ct, struct err *e)
+{
+	own_vz struct vz v = VZ_INIT;
+	own_ctnet struct ctnet net = CTNET_INIT;
+
+	return vz_open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 ||
+			       ctnet_close(&net, e) < 0 ? -1 : 0;
+}
+
+int vz_thaw(const struct ct *ct, struct err *e)
+{
+	own_freezer struct freezer f = FREEZER_INIT;
+	own_free char *group = vz_cgroup_of_processes(ct->id);
+	own_free char *dir = freezer_find(0, group, e);
+
+	return !dir || freezer_open(&f, dir, false, e) < 0 || freezer_thaw(&f, e) < 0 ? -1 : 0;
+}
+
+int vz_uncut(const struct ct *ct, struct err *e)
+{
+	own_vz struct vz v = VZ_INIT;
+	own_ctnet struct ctnet net = CTNET_INIT;
+
+	return vz_open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 ||
+			       ctnet_open(&net, e) < 0 || vz_thaw(ct, e) < 0 ? -1 : 0;
+}
+
+int vz_swap(const struct ct *ct, pid_t init, struct err *e)
+{
+	own_free char *dir = xasprintf(RUNC_DIR "/%s", ct->id);
+
+	/* First: what is half swapped must never be started by runc. */
+	return vz_mark_held(ct->id, true, e) < 0 ? -1 : runcstate_adopt(dir, init, e);
+}

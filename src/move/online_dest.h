@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * move/online_dest.h - the agent's part of the online move.
+ *
+ * Life: online_dest_open ── arm ── place… ── image… ── restore ── (COMMIT by dest_commit)
+ * ── wait.  online_dest_free before the commit takes away what is held; after
+ * online_dest_ran it waits until the container's memory is complete.
+ */
+#ifndef MOVE_ONLINE_DEST_H
+#define MOVE_ONLINE_DEST_H
+
+#include "move/dest.h"
+#include "move/online.h"
+#include "move/streams.h"
+
+struct online_dest;
+
+/* Registers and holds the container; memory frames are taken from now on. */
+int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_desc *desc,
+		     struct streams *streams, const struct msg_live_open *m, struct err *e);
+int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct err *e);
+int online_dest_place(struct online_dest *o, const struct msg_live_place *m, struct err *e);
+int online_dest_image(struct online_dest *o, const struct frame *f, struct err *e);
+/* Restored and held; the journal says ready. */
+int online_dest_restore(struct online_dest *o, const struct frame *f, struct err *e);
+
+/* It runs: its processes are no longer ours to end. */
+void online_dest_ran(struct online_dest *o);
+/* The link is lost while it is held: makes its memory complete and lets go of it. */
+void online_dest_leave(struct online_dest *o);
+/* Blocks until all its memory is there. */
+int online_dest_wait(struct online_dest *o, struct err *e);
+void online_dest_free(struct online_dest *o); /* NULL is fine */
+
+#endif

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+/*
+ * The frozen window, source's side.
+ *
+ *	freeze  cut
+ *	  ├── thread: CRIU's dump
+ *	  ├── thread: last pages, on the memory stream
+ *	  └── here: last files, on the control link
+ *	images ── restored, held there ── COMMIT
+ *
+ * Frozen first, then cut off: what the kernel still takes in for the container is in
+ * its sockets when they are dumped.
+ */
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "criu/imgdir.h"
+#include "mem/procs.h"
+#include "move/online.h"
+#include "move/online_priv.h"
+#include "wire/proto.h"
+
+enum { FREEZE_MS = 10000 };
+
+static double ms_since(uint64_t begun)
+{
+	return (double)(clock_ns() - begun) / 1e6;
+}
+
+int online_pass_place(struct source *s, size_t i, enum pass_kind kind, struct err *e)
+{
+	struct msg_live_place m = { .index = (uint16_t)i, .kind = (uint8_t)kind };
+	struct peer *const streams[] = { s->remote.peer };
+	struct tree_source *t = s->online.place[i];
+	struct tree_stats st = { 0 };
+	own_buf struct buf b = BUF_INIT;
+	own_frame struct frame f = FRAME_INIT;
+	int ret;
+
+	msg_live_place_put(&b, &m);
+	if (peer_send(s->remote.peer, PROTO_LIVE_PLACE, m.index, b.data, b.len, e) < 0)
+		return -1;
+	ret = kind == PASS_FIRST ? tree_source_first(t, streams, 1, &st, e) :
+				   tree_source_last(t, streams, 1, NULL, 0, &st, e);
+	if (ret < 0 || peer_recv(s->remote.peer, &f, e) < 0)
+		return -1;
+	if (f.type != PROTO_REPLY || f.id != m.index)
+		return err_set(e, ERR_PROTO, "%s did not end the pass", s->remote.hello.host);
+	return 0;
+}
+
+/* For the last file pass: files that they map or hold open are compared by contents. */
+static int list_frozen(struct source *s, struct err *e)
+{
+	own_procs struct procs p = PROCS_INIT;
+
+	if (procs_init(&p, s->online.parts.init, s->online.parts.freezer, e) < 0 ||
+	    procs_refresh(&p, e) < 0)
+		return -1;
+	free(s->frozen);
+	s->frozen = xcalloc(p.n + 1, sizeof(*s->frozen));
+	for (s->n_frozen = 0; s->n_frozen < p.n; s->n_frozen++)
+		s->frozen[s->n_frozen] = p.v[s->n_frozen].pid;
+	return 0;
+}
+
+/* Journaled first: recover lets it run again. */
+int online_step_freeze(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct online *o = &s->online;
+
+	if (origin_freeze(&s->origin, e) < 0)
+		return -1;
+	o->cut = true;
+	s->down_ns = o->frozen_ns = clock_ns();
+	if (save_freeze(o->save, FREEZE_MS, e) < 0 || s->ops->cut(&s->ct, e) < 0)
+		return -1;
+	if (list_frozen(s, e) < 0)
+		return -1;
+	if (o->track && track_frozen(o->track, o->sender, e) < 0)
+		return -1;
+	o->freeze_ms = ms_since(o->frozen_ns);
+	return 0;
+}
+
+void online_undo_freeze(void *ctx)
+{
+	struct source *s = ctx;
+	struct err e = ERR_INIT;
+
+	if (!s->online.cut)
+		return;
+	/* CRIU lets go of the processes before they run. */
+	save_free(take_ptr(&s->online.save));
+	if (s->ops->uncut(&s->ct, &e) < 0)
+		event_warning(s->ev, "%s", e.msg);
+	s->online.cut = false;
+	s->down_ns = 0;
+}
+
+/* ---- beside each other ---- */
+
+struct work {
+	struct source *s;
+	struct err err;
+	int ret;
+};
+
+static void *dump_main(void *arg)
+{
+	struct work *w = arg;
+	uint64_t begun = clock_ns();
+
+	w->ret = save_dump(w->s->online.save, &w->err);
+	w->s->online.dump_ms = ms_since(begun);
+	return NULL;
+}
+
+static void *memory_main(void *arg)
+{
+	struct work *w = arg;
+	struct source *s = w->s;
+	struct online *o = &s->online;
+	struct track_round r = { 0 };
+	uint64_t begun = clock_ns();
+
+	if (o->track)
+		w->ret = track_final(o->track, o->sender, o->lazy, &r, &w->err);
+	for (unsigned i = s->n_tree; w->ret == 0 && i < s->streams.n; i++)
+		w->ret = peer_send_now(s->streams.peer[i], PROTO_LIVE_MEM_END, 0, NULL, 0, &w->err);
+	o->memory_ms = ms_since(begun);
+	log_debug("frozen: %llu dirty pages, scan %.1f ms, send %.1f ms, %llu missing there",
+		  (unsigned long long)r.dirty_pages, (double)r.scan_ns / 1e6,
+		  (double)r.send_ns / 1e6, (unsigned long long)r.missing_pages);
+	if (w->ret == 0 && r.missing_pages && !o->lazy)
+		w->ret = err_set(&w->err, ERR_COPY, "%llu pages of memory did not arrive",
+				 (unsigned long long)r.missing_pages);
+	return NULL;
+}
+
+static int last_files(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+	uint64_t begun = clock_ns();
+
+	if (source_pass_last(s, e) < 0)
+		return -1;
+	o->files_ms = ms_since(begun);
+	begun = clock_ns();
+	for (size_t i = 0; i < o->n_places; i++) {
+		if (online_pass_place(s, i, PASS_LAST, e) < 0)
+			return -1;
+	}
+	o->places_ms = ms_since(begun);
+	return 0;
+}
+
+int online_step_save(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct work dump = { .s = s, .err = ERR_INIT }, memory = dump;
+	pthread_t dump_thread, memory_thread;
+	int files;
+
+	if (pthread_create(&dump_thread, NULL, dump_main, &dump) != 0)
+		return err_set(e, ERR_SYS, "cannot start a thread");
+	if (pthread_create(&memory_thread, NULL, memory_main, &memory) != 0) {
+		pthread_join(dump_thread, NULL);
+		return err_set(e, ERR_SYS, "cannot start a thread");
+	}
+	files = last_files(s, e);
+	pthread_join(memory_thread, NULL);
+	pthread_join(dump_thread, NULL);
+	s->online.saved_ns = clock_ns();
+	if (files == 0 && (dump.ret < 0 || memory.ret < 0))
+		*e = dump.ret < 0 ? dump.err : memory.err;
+	return files < 0 || dump.ret < 0 || memory.ret < 0 ? -1 : 0;
+}
+
+static int send_piece(void *arg, const void *piece, size_t len, struct err *e)
+{
+	struct source *s = arg;
+
+	return peer_send_now(s->remote.peer, PROTO_LIVE_IMAGE, 0, piece, len, e);
+}
+
+int online_step_restore(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct online *o = &s->online;
+	own_buf struct buf b = BUF_INIT;
+	own_frame struct frame f = FRAME_INIT;
+
+	if (imgdir_send(save_images(o->save), send_piece, s, e) < 0)
+		return -1;
+	if (o->track) {
+		if (save_hidden(o->save, o->track, &b, e) < 0)
+			return -1;
+	} else {
+		static const struct hidden_spaces nothing = HIDDEN_SPACES_INIT;
+
+		hidden_spaces_put(&b, &nothing);
+	}
+	o->sent_ns = clock_ns();
+	if (peer_call(s->remote.peer, PROTO_LIVE_RESTORE, &b, &f, e) < 0)
+		return -1;
+	o->restored_ns = clock_ns();
+	return 0;
+}
+
+int online_before_commit(struct source *s, struct err *e)
+{
+	return s->online.save ? save_disarm(s->online.save, e) : 0;
+}

@@ -1,0 +1,15 @@
+/* SPDX-License-Identifier: MIT */
+/* move/online_priv.h - between online_source.c and online_freeze.c only. */
+#ifndef MOVE_ONLINE_PRIV_H
+#define MOVE_ONLINE_PRIV_H
+
+#include "move/msg.h"
+#include "move/online_source.h"
+
+/* One tree pass of memory file system i: request, frames, reply. */
+int online_pass_place(struct source *s, size_t i, enum pass_kind kind, struct err *e);
+
+/* Tracking is not possible (e says why): go on without, if the user allows. */
+int online_downgrade(struct source *s, struct err *e);
+
+#endif

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+/* The online move's source: before the freeze.  The frozen window is in online_freeze.c. */
+#include "move/online_source.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "criu/obstacles.h"
+#include "criu/rpc.h"
+#include "mem/converge.h"
+#include "move/online.h"
+#include "move/online_priv.h"
+#include "wire/proto.h"
+
+enum {
+	ROUNDS_MAX = 30,
+	SMALL = 2 << 20, /* SHIM_FLOOR */
+};
+
+void online_fini(struct online *o)
+{
+	for (size_t i = 0; i < o->n_places; i++)
+		tree_source_close(o->place[i]);
+	sender_free(o->sender);
+	save_free(o->save);
+	track_close(o->track);
+	ct_parts_fini(&o->parts);
+	*o = (struct online){ .save = NULL };
+}
+
+bool online_wanted(const void *ctx)
+{
+	const struct source *s = ctx;
+
+	return s->job->online && s->was == CT_RUNNING;
+}
+
+/* ---- preflight ---- */
+
+static int criu_is_here(struct findings *found, const struct source *s)
+{
+	struct err why = ERR_INIT;
+	int version = 0;
+
+	if (criu_version(NULL, &version, &why) < 0) {
+		findings_fail(found, s->job, 0, false, "criu", ERR_UNSUPPORTED,
+			      "install criu 4.2 or newer on both servers", "%s", why.msg);
+		return -1;
+	}
+	if (version < CRIU_OLDEST) {
+		findings_fail(found, s->job, 0, false, "criu", ERR_UNSUPPORTED,
+			      "install criu 4.2 or newer", "criu %d.%d is too old",
+			      version / 10000, version / 100 % 100);
+		return -1;
+	}
+	findings_note(found, FINDING_PASS, "criu", "criu %d.%d.%d", version / 10000,
+		      version / 100 % 100, version % 100);
+	return 0;
+}
+
+int online_check(struct source *s, struct findings *found, struct err *e)
+{
+	own_obstacles struct obstacles obs = OBSTACLES_INIT;
+	own_ct_parts struct ct_parts parts = CT_PARTS_INIT;
+	size_t blocks = 0;
+
+	if (!online_wanted(s))
+		return 0;
+	if (!s->ops->parts) {
+		findings_fail(found, s->job, 0, false, "online", ERR_UNSUPPORTED,
+			      "leave out --online", "containers of engine %s cannot move online",
+			      s->ops->name);
+		return 0;
+	}
+	criu_is_here(found, s);
+	if (s->ops->parts(&s->ct, &parts, e) < 0 ||
+	    obstacles_find(&obs, parts.init, parts.freezer, e) < 0)
+		return -1;
+	for (size_t i = 0; i < obs.n; i++) {
+		own_free char *text = obstacle_text(&obs.v[i]);
+
+		if (obs.v[i].blocks)
+			findings_fail(found, s->job, 0, false, "processes", ERR_UNSUPPORTED,
+				      obs.v[i].remedy, "%s", text);
+		else
+			findings_note(found, FINDING_NOTE, "processes", "%s", text);
+		blocks += obs.v[i].blocks;
+	}
+	if (!blocks)
+		findings_note(found, FINDING_PASS, "processes", "%zu processes can be moved",
+			      obs.nr_tasks);
+	return 0;
+}
+
+/* ---- the steps ---- */
+
+/* The files' streams are [0, n_tree); memory has one of its own behind them. */
+int online_step_open(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct online *o = &s->online;
+	own_buf struct buf b = BUF_INIT;
+	own_frame struct frame f = FRAME_INIT;
+	struct msg_live_open m;
+
+	o->lazy = s->job->lazy;
+	o->iterate = !s->job->noiter;
+	s->n_tree = s->streams.n;
+	if (s->streams.n == 1 &&
+	    peer_call(s->remote.peer, PROTO_STREAMS, NULL, &f, e) < 0)
+		return -1;
+	frame_fini(&f);
+	f = (struct frame)FRAME_INIT;
+	if (streams_open(&s->streams, s->n_tree + 1, s->id, s->job, s->limit, e) < 0)
+		return -1;
+	m = (struct msg_live_open){ .n_streams = (uint16_t)s->streams.n,
+				    .n_tree = (uint16_t)s->n_tree,
+				    .lazy = o->lazy,
+				    .max_pages = (uint64_t)sysconf(_SC_PHYS_PAGES) * 2 };
+	msg_live_open_put(&b, &m);
+	return peer_call(s->remote.peer, PROTO_LIVE_OPEN, &b, &f, e);
+}
+
+static int track_it(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+	struct track_opts to = { .init = o->parts.init, .cgroup = o->parts.freezer,
+				 .small = SMALL };
+	struct sender_opts so = { .streams = &s->streams.peer[s->n_tree],
+				  .nr_streams = s->streams.n - s->n_tree };
+
+	return track_usable(e) < 0 || track_open(&o->track, &to, e) < 0 ||
+			       sender_new(&o->sender, &so, e) < 0 ? -1 : 0;
+}
+
+int online_downgrade(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+
+	if (s->job->require_realtime) {
+		err_wrap(e, "iterative migration is not possible");
+		return err_hint(e, "leave out --require-realtime");
+	}
+	snprintf(o->note, sizeof(o->note), "moved as simple: %.200s", e->msg);
+	event_warning(s->ev, "goes on as simple migration: %s", e->msg);
+	*e = (struct err)ERR_INIT;
+	o->iterate = o->lazy = false;
+	sender_free(take_ptr(&o->sender));
+	track_close(take_ptr(&o->track));
+	return 0;
+}
+
+int online_step_ready(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct online *o = &s->online;
+	own_obstacles struct obstacles obs = OBSTACLES_INIT;
+	struct save_opts so;
+
+	if (s->ops->parts(&s->ct, &o->parts, e) < 0 ||
+	    obstacles_find(&obs, o->parts.init, o->parts.freezer, e) < 0)
+		return -1;
+	if ((o->iterate || o->lazy) && track_it(s, e) < 0 && online_downgrade(s, e) < 0)
+		return -1;
+	so = (struct save_opts){ .init = o->parts.init,
+				 .rootfs = o->parts.root,
+				 .netns = o->parts.netns,
+				 .freezer_dir = o->parts.freezer,
+				 .memory = o->track ? SAVE_SHIM : SAVE_WHOLE,
+				 .ghost_max = obs.ghost_max,
+				 .cgroup_root = o->parts.cgroup_root };
+	return save_prepare(&o->save, &so, e);
+}
+
+void online_undo_ready(void *ctx)
+{
+	struct source *s = ctx;
+
+	online_fini(&s->online);
+}
+
+static void tell_memory_round(struct source *s, const struct track_round *r,
+			      const struct converge *c)
+{
+	struct event_round er = { .phase = PHASE_MEMORY,
+				  .number = r->nr,
+				  .ms = (double)(r->scan_ns + r->send_ns) / 1e6,
+				  .bytes = r->dirty_pages << 12,
+				  .items = r->dirty_pages,
+				  .dirty_bps = c->dirty_pages_s * 4096 };
+
+	event_round(s->ev, &er);
+	s->account.rounds = r->nr;
+	s->account.dirty_bps = er.dirty_bps;
+}
+
+/* One round: pages, what the library may answer from, files that changed meanwhile. */
+static int one_round(struct source *s, struct track_round *r, struct err *e)
+{
+	struct online *o = &s->online;
+
+	return track_round(o->track, o->sender, r, e) < 0 || save_look(o->save, o->track, e) < 0
+		       ? -1 : 0;
+}
+
+int online_step_memory(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct online *o = &s->online;
+	struct converge_round rounds[ROUNDS_MAX];
+	struct converge_opts co = { .max_rounds = ROUNDS_MAX,
+				    .max_downtime_s = (double)s->job->max_downtime_ms / 1e3,
+				    .limit_pages_s = (double)s->job->limit_bps / 4096 };
+	struct converge c = { .what = CONVERGE_AGAIN };
+
+	if (!o->track)
+		return 0;
+	for (size_t n = 0; n < ROUNDS_MAX && c.what == CONVERGE_AGAIN; n++) {
+		struct track_round r;
+
+		if (one_round(s, &r, e) < 0)
+			return -1;
+		rounds[n] = (struct converge_round){
+			.dirty_pages = r.dirty_pages,
+			.interval_s = n ? (double)r.interval_ns / 1e9 : 0,
+			.scan_s = (double)r.scan_ns / 1e9,
+			.send_s = (double)r.send_ns / 1e9,
+		};
+		converge_decide(&c, rounds, n + 1, &co);
+		tell_memory_round(s, &r, &c);
+	}
+	event_decision(s->ev, "%s", c.why);
+	if (c.what == CONVERGE_NEVER && !o->lazy && s->job->require_realtime) {
+		err_set(e, ERR_UNSUPPORTED, "the memory changes too fast: %s", c.why);
+		return err_hint(e, "allow more with --max-downtime, or leave out "
+				   "--require-realtime");
+	}
+	return 0;
+}
+
+/* The memory file systems: their first pass, while all runs. */
+static int open_places(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+	const struct ext_mounts *l = save_mounts(o->save);
+	own_free size_t *index = NULL;
+	size_t n = ext_mounts_memory(l, &index);
+
+	if (n > array_len(o->place))
+		return err_set(e, ERR_UNSUPPORTED, "the container has %zu memory file systems", n);
+	for (size_t i = 0; i < n; i++) {
+		own_free char *at = xasprintf("/proc/%d/root%s", (int)o->parts.init,
+					      l->m[index[i]].at);
+		struct tree_opts to = { .zip = TREE_ZIP_OFF, .threads = 1 };
+
+		if (tree_source_open(&o->place[i], at, &to, e) < 0)
+			return -1;
+		o->n_places++;
+		if (online_pass_place(s, i, PASS_FIRST, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+int online_step_arm(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	struct online *o = &s->online;
+	own_buf struct buf b = BUF_INIT;
+	own_frame struct frame f = FRAME_INIT;
+	struct msg_live_arm m = { .mounts = *save_mounts(o->save) };
+	size_t n = 0;
+	int ret;
+
+	if (o->track && save_arm(o->save, o->track, &m.shared, &n, e) < 0)
+		return -1;
+	m.n_shared = (uint32_t)n;
+	msg_live_arm_put(&b, &m);
+	ret = peer_call(s->remote.peer, PROTO_LIVE_ARM, &b, &f, e);
+	free(m.shared);
+	if (ret < 0 || open_places(s, e) < 0)
+		return -1;
+	/* The last rounds of all kinds, short: what the arming took has been seen. */
+	if (o->track) {
+		struct track_round r;
+
+		if (one_round(s, &r, e) < 0 || one_round(s, &r, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* ---- the end ---- */
+
+int online_step_follow(void *ctx, struct err *e)
+{
+	struct source *s = ctx;
+	own_frame struct frame f = FRAME_INIT;
+
+	if (peer_call(s->remote.peer, PROTO_LIVE_WAIT, NULL, &f, e) < 0)
+		return err_wrap(e, "Container %s runs on %s, but its memory may be incomplete",
+				s->desc.id, s->remote.hello.host);
+	save_free(take_ptr(&s->online.save));
+	return origin_end(&s->origin, e);
+}
+
+void online_account(const struct source *s, struct account *a)
+{
+	const struct online *o = &s->online;
+
+	a->mode = o->track ? (o->lazy ? (o->iterate ? "lazy+iterative" : "lazy") : "iterative") :
+			     "simple";
+	a->note = *o->note ? o->note : NULL;
+	if (o->sender) {
+		struct sender_stats st = sender_stats(o->sender);
+
+		a->memory_bytes = st.raw_bytes;
+	}
+	account_add_part(a, "freeze", o->freeze_ms);
+	account_add_part(a, "dump", o->dump_ms);
+	account_add_part(a, "memory", o->memory_ms);
+	account_add_part(a, "files", o->files_ms);
+	account_add_part(a, "memory files", o->places_ms);
+	account_add_part(a, "images", (double)(o->sent_ns - o->saved_ns) / 1e6);
+	account_add_part(a, "restore", (double)(o->restored_ns - o->sent_ns) / 1e6);
+	account_add_part(a, "switch", (double)(s->up_ns - o->restored_ns) / 1e6);
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT */
+/* move/online_state.h - what the source of an online move has open; see online_source.h. */
+#ifndef MOVE_ONLINE_STATE_H
+#define MOVE_ONLINE_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "criu/save.h"
+#include "engine/engine.h"
+#include "mem/send.h"
+#include "mem/track.h"
+#include "tree/send.h"
+
+struct online {
+	struct ct_parts parts;
+	struct save *save;
+	struct track *track;
+	struct sender *sender;
+	bool iterate, lazy;	/* how the memory goes */
+	bool cut;		/* network or processes were stopped by us */
+	struct tree_source *place[64];
+	size_t n_places;
+	uint64_t frozen_ns, saved_ns, sent_ns, restored_ns;
+	double freeze_ms, dump_ms, memory_ms, files_ms, places_ms;
+	char note[256];		/* why it went otherwise than asked; "" */
+};
+
+#endif
