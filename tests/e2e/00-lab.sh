@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 #
 # The test servers themselves, and the tests' own tools: before trusting what other tests say.
+# vm: full
 . "$(dirname "$0")/../lib.sh"
 
 lab_start --vz 1G --image redis a b
