@@ -21,7 +21,7 @@ fault_setup() {
 		while :; do n=$((n + 1)); echo "$n" >>/data/log; sleep 0.05; done
 	END
 	on a chmod 755 /tmp/tree/etc/rc
-	must on a pctl create 101 --ostemplate /tmp/tree --ipadd 10.99.0.101 --hostname one --name first
+	must on a pctl create 101 --ostemplate /tmp/tree --ipadd 10.77.1.101 --hostname one --name first
 	# Something to copy, so that passes take more than no time.
 	on a sh -c 'mkdir /vz/private/101/bulk; cd /vz/private/101/bulk; for i in $(seq 300); do head -c 3000 /dev/urandom >f$i; done'
 	must on a pctl start 101

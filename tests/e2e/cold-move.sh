@@ -32,7 +32,7 @@ expect_eq "$(on b sh -c 'wc -l </vz/private/101/data/starts')" 2 "how often it w
 must on a test -d /vz/private/101.migrated -a -e /etc/vz/conf/101.conf.migrated
 expect_exit 1 on a test -e /vz/private/101 -o -e /etc/vz/conf/101.conf
 expect_eq "$(on b pctl exec 101 hostname)" one "its host name"
-wait_for 5 on a ping -c 1 -W 1 10.99.0.101
+wait_for 5 on a ping -c 1 -W 1 10.77.1.101
 
 # ---- moved back over what it left: the older .migrated is replaced on the next move
 expect_exit 0 on b "${GO[@]/root@b/root@a}"
