@@ -20,6 +20,7 @@
 #include "base/path.h"
 #include "criu/rpc.h"
 #include "engine/conf.h"
+#include "engine/template.h"
 #include "host/addresses.h"
 #include "host/machine.h"
 #include "host/space.h"
@@ -402,29 +403,23 @@ static void take_kernel(const struct need *n, const struct machine *m, struct fa
 	tech_provided(m->arch, m->kernel, &f->filesystems, &f->technologies);
 }
 
-static bool exists_below(const char *dir, const char *name, const char *suffix)
+/* Of the asked templates, those that are installed. */
+static void take_templates(const struct need *n, const char *dir, struct facts *f)
 {
-	own_free char *path = xasprintf("%s/%s%s", dir, name, suffix);
+	struct template *list = NULL;
+	size_t count = 0;
+	struct err e = ERR_INIT;
 
-	return access(path, F_OK) == 0;
-}
-
-/* "os-version-arch" may also lie as os/version/arch. */
-static bool has_template(const char *dir, const char *name)
-{
-	static const char *const suffixes[] = { "", ".tar", ".tar.gz", ".tar.xz", ".tar.zst" };
-	own_free char *cache = xasprintf("%s/cache", dir);
-	own_free char *path = xstrdup(name);
-
-	if (strchr(name, '/') || name[0] == '.' || !*name)
-		return false;
-	for (size_t i = 0; i < array_len(suffixes); i++) {
-		if (exists_below(dir, name, suffixes[i]) || exists_below(cache, name, suffixes[i]))
-			return true;
+	if (template_list(dir, &list, &count, &e) < 0) {
+		log_warn("cannot list the templates: %s", e.msg);
+		return;
 	}
-	for (char *dash; (dash = strchr(path, '-'));)
-		*dash = '/';
-	return exists_below(dir, path, "");
+	for (size_t i = 0; i < count; i++) {
+		if ((n->ostemplate && !strcmp(list[i].name, n->ostemplate)) ||
+		    strv_has(&n->templates, list[i].name))
+			strv_add(&f->templates, list[i].name);
+	}
+	template_list_free(list, count);
 }
 
 static void take_vz(const struct need *n, struct facts *f)
@@ -438,13 +433,7 @@ static void take_vz(const struct need *n, struct facts *f)
 	shaping = conf_get(&c, "TRAFFIC_SHAPING");
 	f->traffic_shaping = shaping && !strcasecmp(shaping, "yes");
 	dir = conf_get(&c, "TEMPLATE");
-	dir = dir ? dir : TEMPLATE_DIR;
-	if (n->ostemplate && has_template(dir, n->ostemplate))
-		strv_add(&f->templates, n->ostemplate);
-	for (size_t i = 0; i < n->templates.n; i++) {
-		if (has_template(dir, n->templates.item[i]))
-			strv_add(&f->templates, n->templates.item[i]);
-	}
+	take_templates(n, dir ? dir : TEMPLATE_DIR, f);
 	if (file_read(AT_FDCWD, CLASSES_FILE, SMALL_FILE, &classes, NULL, NULL) == 0)
 		f->rate_classes = tech_rate_classes(classes);
 }

@@ -7,11 +7,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <fcntl.h>
+
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/own.h"
 #include "cli/exit.h"
 #include "cli/options.h"
+#include "plan/event.h"
 
 enum { WORDS_MAX = 32 };
 
@@ -297,6 +301,57 @@ static void test_help_is_whole(void **state)
 	}
 }
 
+/* The manual, without the backslashes before its dashes. */
+static char *manual(void)
+{
+	char *text = NULL, *to;
+	struct err e = ERR_INIT;
+
+	if (file_read(AT_FDCWD, DOC_DIR "/pmigrate.1", 1 << 20, &text, NULL, &e) < 0)
+		fail_msg("%s", e.msg);
+	to = text;
+	for (const char *p = text; *p; p++) {
+		if (p[0] != '\\' || p[1] != '-')
+			*to++ = *p;
+	}
+	*to = '\0';
+	return text;
+}
+
+/* It names every option, every word of -f, every exit code and every phase. */
+static void test_manual_is_whole(void **state)
+{
+	own_free char *text = manual();
+	const struct option_row *row;
+
+	(void)state;
+	for (int p = 0; p < PAIR_MAX; p++) {
+		for (size_t i = 0; (row = options_row((enum pair)p, i)); i++) {
+			char word[64];
+
+			if (row->name)
+				snprintf(word, sizeof(word), "--%s", row->name);
+			else
+				snprintf(word, sizeof(word), "-%c", row->letter);
+			if (!strstr(text, word))
+				fail_msg("the manual does not name %s", word);
+		}
+	}
+	for (const struct nodeps_word *w = nodeps_words; w->word; w++) {
+		if (!strstr(text, w->word))
+			fail_msg("the manual does not name the word %s", w->word);
+	}
+	for (int c = ERR_NONE; c < ERR_CODE_MAX; c++) {
+		char line[32];
+
+		snprintf(line, sizeof(line), "\n%d|", exit_code_of((enum err_code)c));
+		if (!strstr(text, line))
+			fail_msg("the manual does not name exit code%s", line);
+	}
+	for (int p = 0; p < PHASE_MAX; p++)
+		assert_non_null(strstr(text, phase_word((enum phase)p)));
+}
+
 /* No letter and no name twice in one table. */
 static void test_tables_are_unique(void **state)
 {
@@ -366,6 +421,7 @@ int main(void)
 		cmocka_unit_test(test_no_password_left),
 		cmocka_unit_test(test_help_and_version),
 		cmocka_unit_test(test_help_is_whole),
+		cmocka_unit_test(test_manual_is_whole),
 		cmocka_unit_test(test_tables_are_unique),
 		cmocka_unit_test(test_vzp2v),
 		cmocka_unit_test(test_exit_codes),

@@ -178,7 +178,7 @@ static void test_batch_fits_the_schema(void **state)
 	out_error(out, &e);
 	assert_int_equal(out_close(out), 0);
 	page_close(&p);
-	assert_int_equal(file_read(AT_FDCWD, BATCH_SCHEMA, 1 << 20, &schema_text, NULL, &e), 0);
+	assert_int_equal(file_read(AT_FDCWD, DOC_DIR "/batch-schema.json", 1 << 20, &schema_text, NULL, &e), 0);
 	schema = cJSON_Parse(schema_text);
 	assert_non_null(schema);
 	strv_split(&lines, p.out, "\n");
