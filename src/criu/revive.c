@@ -157,7 +157,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.timeout_ms = RESTORE_MS,
 	};
 
-	if (end_waiting(r, e) < 0 ||
+	if (end_waiting(r, e) < 0 || revive_exes(r->images, e) < 0 ||
 	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
 	    revive_memfds(r->images, r->store, r->shared, r->n_shared, &keys, e) < 0)
 		return -1;

@@ -25,4 +25,7 @@ int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store
 int revive_memfds(int images, struct store *store, const uint32_t *shared, size_t n,
 		  struct strv *keys, struct err *e);
 
+/* mm-PID.img, files.img: see revive_exe.c. */
+int revive_exes(int images, struct err *e);
+
 #endif

@@ -10,9 +10,11 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "base/file.h"
 #include "base/own.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/revive_img.h"
 #include "criu/rpc.h"
 
 static struct pagemap example(void)
@@ -220,6 +222,80 @@ static void bad_pieces_are_refused(void **state)
 	fail();
 }
 
+static void put_file(struct buf *b, uint32_t id, uint32_t flags)
+{
+	Img__File f = IMG__FILE__INIT;
+	Img__RegFile reg = IMG__REG_FILE__INIT;
+
+	reg.id = f.id = id;
+	reg.flags = flags;
+	reg.name = (char *)"/bin/x";
+	f.type = 1;
+	f.reg = &reg;
+	image_put(b, &f.base);
+}
+
+static void put_mm(int dir, const char *name, uint32_t exe)
+{
+	own_buf struct buf b = BUF_INIT;
+	Img__Mm mm = IMG__MM__INIT;
+
+	mm.exe_file_id = exe;
+	image_put_head(&b, IMAGE_MM);
+	image_put(&b, &mm.base);
+	assert_int_equal(imgdir_put(dir, name, b.data, b.len, NULL), 0);
+}
+
+static uint32_t exe_in(int dir, const char *name)
+{
+	own_free char *data = NULL;
+	struct image_reader ir;
+	struct image_msg msg;
+	Img__Mm *mm;
+	uint32_t exe;
+	size_t n;
+
+	assert_int_equal(file_read(dir, name, 4096, &data, &n, NULL), 0);
+	assert_int_equal(image_begin(&ir, name, IMAGE_MM, data, n, NULL), 0);
+	assert_int_equal(image_next(&ir, &msg, NULL), 1);
+	mm = img__mm__unpack(NULL, msg.len, msg.data);
+	exe = mm->exe_file_id;
+	img__mm__free_unpacked(mm, NULL);
+	return exe;
+}
+
+/* Programs that share the entry of an O_PATH descriptor get one plain twin. */
+static void programs_get_plain_entries(void **state)
+{
+	own_fd int dir = imgdir_open(NULL);
+	own_free char *data = NULL;
+	own_buf struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t n;
+
+	(void)state;
+	if (dir < 0)
+		skip();
+	image_put_head(&b, IMAGE_FILES);
+	put_file(&b, 3, 0);
+	put_file(&b, 4, 010000000);
+	assert_int_equal(imgdir_put(dir, "files.img", b.data, b.len, &e), 0);
+	put_mm(dir, "mm-1.img", 3);
+	put_mm(dir, "mm-2.img", 4);
+	put_mm(dir, "mm-3.img", 4);
+	assert_int_equal(revive_exes(dir, &e), 0);
+	assert_int_equal(exe_in(dir, "mm-1.img"), 3);
+	assert_int_equal(exe_in(dir, "mm-2.img"), 5);
+	assert_int_equal(exe_in(dir, "mm-3.img"), 5);
+	put_file(&b, 5, 0);
+	assert_int_equal(file_read(dir, "files.img", 4096, &data, &n, &e), 0);
+	assert_int_equal(n, b.len);
+	assert_memory_equal(data, b.data, n);
+	/* again: nothing more to do */
+	assert_int_equal(revive_exes(dir, &e), 0);
+	assert_int_equal(exe_in(dir, "mm-2.img"), 5);
+}
+
 static void requests_have_crius_numbers(void **state)
 {
 	own_free unsigned char *bytes = NULL;
@@ -248,6 +324,7 @@ int main(void)
 		cmocka_unit_test(core_and_pstree_are_read),
 		cmocka_unit_test(images_travel),
 		cmocka_unit_test(bad_pieces_are_refused),
+		cmocka_unit_test(programs_get_plain_entries),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
 
