@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -400,4 +401,15 @@ int spawn_run(const char *const *argv, int timeout_ms, struct err *e)
 	if (child_start(&c, &s, e) < 0 || child_wait(&c, timeout_ms, &status, e) < 0)
 		return -1;
 	return status == 0 ? 0 : child_err(&c, status, e);
+}
+
+int spawn_become(const char *const *argv, struct err *e)
+{
+	own_free char *file = find_program(argv[0]);
+
+	if (!file)
+		return err_set(e, ERR_ABSENT, "there is no program %s", argv[0]);
+	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
+	execve(file, (char *const *)(uintptr_t)argv, environ);
+	return err_sys(e, "cannot start %s", argv[0]);
 }

@@ -69,6 +69,10 @@ int spawn_run(const char *const *argv, int timeout_ms, struct err *e);
 int spawn_read(const char *const *argv, const char *input, size_t max, int timeout_ms,
 	       char **out, int *code, struct err *e);
 
+/* This process becomes the program, with its terminal, stdio and environment; other
+ * descriptors are closed.  Returns only to say why not. */
+int spawn_become(const char *const *argv, struct err *e);
+
 /* `spawn_argv("ip", "link", "set", …)`: a NULL-terminated literal. */
 #define spawn_argv(...) ((const char *const[]){ __VA_ARGS__, NULL })
 

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/spawn.h"
 #include "cli/pctl.h"
 #include "engine/runc.h"
 #include "engine/vz_run.h"
@@ -33,8 +34,7 @@ static void exec_argv(struct strv *argv, const char *id, bool terminal)
 static int become(struct strv *argv, struct err *e)
 {
 	fflush(NULL);
-	execvp(argv->item[0], argv->item);
-	return err_sys(e, "cannot run %s", argv->item[0]);
+	return spawn_become((const char *const *)argv->item, e);
 }
 
 int pctl_exec(const struct pctl_args *a, struct err *e)
