@@ -120,9 +120,15 @@ int local_recover(struct origin *o, struct err *e)
 			  .name = name ? xstrdup(name) : NULL,
 			  .private_area = xstrdup(area),
 			  .root = xstrdup(root) };
-	ret = journal_get_state(j) == JOURNAL_COMMITTED ? finish(o, &to, e) : undo(o, &to, e);
+	/* Both are ours by the migration's ticket. */
+	ret = strcmp(to.id, o->ct.id) ? o->ops->lock(to.id, "recover", journal_id(j), &to_lock, e)
+				      : 0;
+	if (ret == 0)
+		ret = journal_get_state(j) == JOURNAL_COMMITTED ? finish(o, &to, e)
+								: undo(o, &to, e);
 	if (ret == 0)
 		unlock_both(o, &to, &to_lock);
+	close_fd(&to_lock);
 	ct_fini(&to);
 	return ret;
 }
