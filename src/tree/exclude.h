@@ -9,7 +9,7 @@
  *			the path at a component's border; else against the name
  *	*  ?  [a-z]	never match a slash; ** matches anything
  *	\c		the character c
- *	dir/***		the directory and all in it
+ *	dir/ and three stars	the directory and all in it
  *
  * The first rule that matches decides; none: the name is taken.  What is left
  * out is never entered, and never deleted at the destination.  Pure.

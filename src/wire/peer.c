@@ -399,30 +399,42 @@ static void logged(struct peer *p, const struct frame *f)
 		p->on_log(p->arg, (enum log_level)level, text);
 }
 
-int peer_recv(struct peer *p, struct frame *f, struct err *e)
+int peer_try(struct peer *p, struct frame *f, struct err *e)
 {
 	struct err own = ERR_INIT;
 
 	*f = (struct frame)FRAME_INIT;
 	/* A peer we cannot write to may still have told us why. */
-	for (;;) {
-		if (read_frame(p, f, &own) < 0)
-			break;
-		if (f->type == PROTO_ABORT) {
-			aborted(p, f, &own);
-			break;
-		}
+	if (read_frame(p, f, &own) == 0 && f->type != PROTO_ABORT) {
 		if (f->type != PROTO_PING && f->type != PROTO_LOG)
-			return 0;
+			return 1;
 		if (f->type == PROTO_LOG)
 			logged(p, f);
 		frame_fini(f);
+		return 0;
 	}
+	if (own.code == ERR_NONE)
+		aborted(p, f, &own);
 	frame_fini(f);
 	die(p, &own);
 	if (e)
 		*e = own;
 	return -1;
+}
+
+int peer_recv(struct peer *p, struct frame *f, struct err *e)
+{
+	int got;
+
+	do
+		got = peer_try(p, f, e);
+	while (got == 0);
+	return got < 0 ? -1 : 0;
+}
+
+int peer_silence_ms(const struct peer *p)
+{
+	return p->silence_ms;
 }
 
 int peer_call(struct peer *p, uint8_t type, const struct buf *request, struct frame *reply,

@@ -69,6 +69,13 @@ int peer_send_now(struct peer *p, uint8_t type, uint32_t id, const void *data, s
 /* The next frame that is not PING or LOG; f is the caller's (frame_fini). */
 int peer_recv(struct peer *p, struct frame *f, struct err *e);
 
+/* For those who listen to several peers: as peer_recv, but returns 0 when it was only a
+ * sign of life or a log line; 1 with a frame. */
+int peer_try(struct peer *p, struct frame *f, struct err *e);
+
+/* How long the link may be silent. */
+int peer_silence_ms(const struct peer *p);
+
 /* Is a frame (or its beginning) already here?  Never blocks. */
 bool peer_pending(struct peer *p);
 

@@ -64,6 +64,16 @@ enum proto_type {
 
 	/* tree/: 64..95, one-way unless the table in tree/msg.h says otherwise */
 	PROTO_TREE_FIRST = 64,
+	PROTO_TREE_BEGIN = 64,	    /* S; a pass begins: its kind */
+	PROTO_TREE_STATE = 65,	    /* A; answers BEGIN(first): is the area empty? */
+	PROTO_TREE_LIST = 66,	    /* A; part of the receiver's list */
+	PROTO_TREE_LIST_END = 67,   /* A */
+	PROTO_TREE_BATCH = 68,	    /* S, any stream; records */
+	PROTO_TREE_BATCH_ZSTD = 69, /* S, any stream; the same, compressed */
+	PROTO_TREE_BARRIER = 70,    /* S, all streams; apply all before, then go on */
+	PROTO_TREE_END = 71,	    /* S, all streams; the pass is over */
+	PROTO_TREE_SUMS_ASK = 72,   /* S; block hashes of one large file, please */
+	PROTO_TREE_SUMS = 73,	    /* A; some of them */
 	PROTO_TREE_LAST = 95,
 
 	/* mem/ and criu/: 96..127 */

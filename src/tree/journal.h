@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree/journal.h - which names of an area have changed: fanotify(7) on the
+ * whole file system, FAN_REPORT_DFID_NAME, filtered to the area.
+ *
+ * A thread takes the events out of the kernel's queue all the time and keeps
+ * each changed name once, as (directory handle, name): paths are looked up only
+ * when a pass begins, so renamed directories do no harm.
+ *
+ * Not seen: writes through shared mappings (until the file's last close).
+ */
+#ifndef TREE_JOURNAL_H
+#define TREE_JOURNAL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct journal;
+
+/* `root`: the opened area.  max_names: more count as an overflow.  Failure: the
+ * error's text says why there can be no journal, for the user. */
+int journal_open(struct journal **out, int root, const char *root_path, unsigned max_names,
+		 struct err *e);
+void journal_close(struct journal *j); /* NULL is fine */
+
+struct change {
+	char *dir;  /* path relative to the area; owned */
+	char *name; /* "" = the directory itself */
+	bool made;  /* names were made, removed or moved here: a directory of this
+		       name may be another one than before */
+};
+
+struct changes {
+	struct change *item; /* sorted by tree_path_order of dir, then by name */
+	size_t n;
+	bool overflow;	     /* incomplete: compare everything */
+};
+
+/* Takes all that changed up to this moment and begins anew.  *out is the caller's. */
+int journal_take(struct journal *j, struct changes **out, struct err *e);
+void changes_free(struct changes *c); /* NULL is fine */
+/* Adds a name, before the changes are used; keeps no order (changes_sort). */
+void changes_add(struct changes *c, const char *dir, size_t dir_len, const char *name);
+void changes_sort(struct changes *c);
+
+/* Names changed since the last take, events included that nobody has read yet. */
+uint64_t journal_pending(struct journal *j);
+
+/* A scope for measuring: between the two only new names are counted (*n), each with its
+ * size at the end (*bytes); nothing is lost for the next take. */
+void journal_window_begin(struct journal *j);
+int journal_window_end(struct journal *j, uint64_t *n, uint64_t *bytes, struct err *e);
+
+/* The path of an open file of the area's file system relative to the area, through any
+ * mount: 1, 0 when it is not in the area, -1.  *path is the caller's. */
+int journal_path_of(int root, const char *root_path, int fd, char **path, struct err *e);
+
+#endif

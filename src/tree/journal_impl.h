@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * tree/journal_impl.h - inside the journal: from handles to paths, and the
+ * list of changes that it gives out.
+ */
+#ifndef TREE_JOURNAL_IMPL_H
+#define TREE_JOURNAL_IMPL_H
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "tree/journal.h"
+
+/* How the area is recognised. */
+struct area_id {
+	int root;	 /* borrowed */
+	char *root_path; /* as the kernel prints it, without a trailing slash */
+	size_t len;
+	dev_t dev;
+	ino_t ino;
+};
+
+int area_id_init(struct area_id *id, int root, const char *root_path, struct err *e);
+void area_id_fini(struct area_id *id);
+
+/* Is the directory the area or beneath it?  A directory that is gone is not. */
+bool journal_is_inside(const struct area_id *id, const struct file_handle *h);
+/* Its path relative to the area ("" for itself), the caller's; NULL when it is not. */
+char *journal_dir_path(const struct area_id *id, const struct file_handle *h);
+
+void changes_fini(struct changes *c);
+/* The sum of the sizes of the regular files among them. */
+uint64_t changes_bytes(const struct changes *c, int root);
+
+#endif

@@ -1,0 +1,379 @@
+// SPDX-License-Identifier: MIT
+/*
+ * What the journal says has changed, and nothing else.
+ *
+ *	1. names that are gone, and directories that may be other ones than before, are
+ *	   removed there; barrier
+ *	2. changed names are sent; such directories with all below them
+ *	3. files with several names: the contents once, the other names as links.  A
+ *	   name nobody told about (a link made to a file that had one name until
+ *	   then) is searched by inode number, once for all such files
+ */
+#include "tree/send_impl.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "tree/area.h"
+#include "tree/find.h"
+
+struct changing {
+	struct pass *p;
+	struct changes *c;
+	struct walk_dir *dir;  /* the directory of the current change, or NULL */
+	struct work *work;     /* names in it not yet handed out, or NULL */
+	struct buf fresh;      /* paths of directories sent whole, each with its NUL */
+	struct inode *several; /* changed files with several names */
+	uint32_t *nlink;       /* their link counts */
+	size_t n_several;
+};
+
+static int hand_over(struct changing *g, struct err *e)
+{
+	struct work *w = take_ptr(&g->work);
+
+	return w ? pool_push(g->p->pool, w, e) : 0;
+}
+
+static int hand(struct changing *g, unsigned type, const char *name, struct err *e)
+{
+	if (!g->work)
+		g->work = work_new(WORK_NAMES, g->dir);
+	work_add(g->work, type, name, NULL);
+	return g->work->n_names < WORK_NAMES_MAX ? 0 : hand_over(g, e);
+}
+
+/* Makes g->dir the directory at `path`; it stays NULL when that is gone. */
+static int go(struct changing *g, const char *path, struct err *e)
+{
+	size_t len = strlen(path);
+	int fd;
+
+	if (g->dir && !strcmp(g->dir->path, path))
+		return 0;
+	if (hand_over(g, e) < 0)
+		return -1;
+	walk_dir_put(g->dir);
+	g->dir = NULL;
+	fd = area_open_dir(g->p->s->root, path, len);
+	if (fd >= 0)
+		g->dir = walk_dir_new(fd, path, len);
+	else if (errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+		return err_sys(e, "cannot open directory %s", path);
+	return 0;
+}
+
+static char *join(const struct change *c)
+{
+	return *c->dir && *c->name ? xasprintf("%s/%s", c->dir, c->name) :
+				     xstrdup(*c->dir ? c->dir : c->name);
+}
+
+/* The name as it is now: false when there is none.  Leaves the change to be skipped when
+ * it is excluded or beneath a directory that is sent whole. */
+static bool look(struct changing *g, const struct change *c, struct statx *stx)
+{
+	int fd = g->dir->fd;
+
+	if (!*c->name)
+		return meta_stat(AT_FD(fd), stx) == 0;
+	return statx(fd, c->name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT,
+		     STATX_BASIC_STATS | STATX_MNT_ID, stx) == 0;
+}
+
+static int remove_one(struct changing *g, const struct change *c, struct err *e)
+{
+	struct statx stx;
+	bool there;
+
+	if (!*c->name)
+		return 0;
+	if (go(g, c->dir, e) < 0)
+		return -1;
+	if (!g->dir)
+		return 0; /* gone with its directory, which is a change itself */
+	there = look(g, c, &stx);
+	if (there && !(S_ISDIR(stx.stx_mode) && c->made))
+		return 0;
+
+	own_free char *path = join(c);
+
+	if (send_excluded(g->p->s, path, there))
+		return 0;
+	return hand(g, NAME_REMOVE, c->name, e);
+}
+
+static int remove_names(struct changing *g, struct err *e)
+{
+	for (size_t i = 0; i < g->c->n; i++)
+		if (remove_one(g, &g->c->item[i], e) < 0)
+			return -1;
+	if (hand_over(g, e) < 0)
+		return -1;
+	walk_dir_put(g->dir);
+	g->dir = NULL;
+	/* Without any removal there is nothing to wait for. */
+	if (pool_drain(g->p->pool, e) < 0)
+		return -1;
+	return g->p->n.removed ? send_barrier(g->p, e) : 0;
+}
+
+/* In a directory that was or will be sent whole? */
+static bool is_covered(const struct changing *g, const char *dir)
+{
+	const char *at = (const char *)g->fresh.data;
+	const char *end = at + g->fresh.len;
+
+	for (; at < end; at += strlen(at) + 1) {
+		size_t n = strlen(at);
+
+		if (!strncmp(dir, at, n) && (!dir[n] || dir[n] == '/'))
+			return true;
+	}
+	return false;
+}
+
+static void note_several(struct changing *g, const struct statx *stx)
+{
+	for (size_t i = 0; i < g->n_several; i++)
+		if (g->several[i].ino == stx->stx_ino &&
+		    g->several[i].dev == inode_of(stx).dev)
+			return;
+	g->several = xrealloc(g->several, (g->n_several + 1) * sizeof(*g->several));
+	g->nlink = xrealloc(g->nlink, (g->n_several + 1) * sizeof(*g->nlink));
+	g->nlink[g->n_several] = stx->stx_nlink;
+	g->several[g->n_several++] = inode_of(stx);
+}
+
+static int note_name(struct changing *g, const struct statx *stx, const char *path,
+		     struct err *e)
+{
+	own_buf struct buf primary = BUF_INIT;
+	bool first;
+
+	note_several(g, stx);
+	return links_add(g->p->s->links, inode_of(stx), path, strlen(path), &first, &primary,
+			 e);
+}
+
+/* A directory: its attributes, or all of it. */
+static int send_dir(struct changing *g, const struct change *c, const char *path,
+		    struct err *e)
+{
+	if (!*c->name)
+		return hand(g, NAME_SELF, "", e);
+	if (!c->made)
+		return 0; /* its attributes: reported as a change of itself */
+	buf_put(&g->fresh, path, strlen(path) + 1);
+	if (hand_over(g, e) < 0)
+		return -1;
+	return send_walk(g->p, path, strlen(path), NULL, e);
+}
+
+static int send_change(struct changing *g, const struct change *c, struct err *e)
+{
+	struct statx stx;
+
+	if (is_covered(g, c->dir))
+		return 0;
+
+	own_free char *path = join(c);
+
+	if (send_excluded(g->p->s, path, !*c->name))
+		return 0;
+	if (go(g, c->dir, e) < 0)
+		return -1;
+	if (!g->dir || !look(g, c, &stx))
+		return 0;
+	if (stx.stx_mnt_id != g->p->s->mnt_id)
+		return 0;
+	if (S_ISDIR(stx.stx_mode)) {
+		if (*c->name && send_excluded(g->p->s, path, true))
+			return 0;
+		return send_dir(g, c, path, e);
+	}
+	if (stx.stx_nlink > 1)
+		return note_name(g, &stx, path, e);
+	return hand(g, IFTODT(stx.stx_mode), c->name, e);
+}
+
+/* A directory in which names were made or removed has new times. */
+static int send_dir_times(struct changing *g, size_t i, struct err *e)
+{
+	const struct change *c = &g->c->item[i];
+	bool last = i + 1 == g->c->n || strcmp(c->dir, g->c->item[i + 1].dir) != 0;
+	bool self = false, made = false;
+
+	if (!last || is_covered(g, c->dir) || send_excluded(g->p->s, c->dir, true))
+		return 0;
+	for (size_t k = i + 1; k-- && !strcmp(g->c->item[k].dir, c->dir);) {
+		made |= g->c->item[k].made;
+		self |= !g->c->item[k].name[0];
+	}
+	if (self)
+		return 0;
+	/* Replacing a file at the destination makes and removes names there. */
+	(void)made;
+	if (go(g, c->dir, e) < 0)
+		return -1;
+	return g->dir ? hand(g, NAME_SELF, "", e) : 0;
+}
+
+/* Names of one inode that still are its names. */
+struct verifying {
+	struct changing *g;
+	struct inode id;
+	char **path; /* owned */
+	size_t n;
+};
+
+static int verify(void *arg, const char *path, size_t len, struct err *e)
+{
+	struct verifying *v = arg;
+	size_t dir_len;
+	const char *name = tree_path_split(path, len, &dir_len);
+	own_free char *dir = xstrndup(path, dir_len);
+	own_fd int fd = area_open_dir(v->g->p->s->root, dir, dir_len);
+	struct statx stx;
+
+	(void)e;
+	if (fd < 0 || statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &stx) < 0 ||
+	    stx.stx_ino != v->id.ino || inode_of(&stx).dev != v->id.dev)
+		return 0;
+	for (size_t i = 0; i < v->n; i++)
+		if (!strcmp(v->path[i], path))
+			return 0;
+	v->path = xrealloc(v->path, (v->n + 1) * sizeof(*v->path));
+	v->path[v->n++] = xstrndup(path, len);
+	return 0;
+}
+
+static void verifying_fini(struct verifying *v)
+{
+	for (size_t i = 0; i < v->n; i++)
+		free(v->path[i]);
+	free(v->path);
+}
+
+static int names_of(struct changing *g, size_t i, struct verifying *v, struct err *e)
+{
+	*v = (struct verifying){ .g = g, .id = g->several[i] };
+	return links_names(g->p->s->links, v->id, verify, v, e);
+}
+
+/* A name that the search met: known from now on. */
+static int found_name(void *arg, const char *dir, size_t dir_len, const char *name,
+		      struct err *e)
+{
+	struct changing *g = arg;
+	own_free char *path = dir_len ? xasprintf("%s/%s", dir, name) : xstrdup(name);
+	own_fd int fd = area_open_dir(g->p->s->root, dir, dir_len);
+	own_buf struct buf primary = BUF_INIT;
+	struct statx stx;
+	bool first;
+
+	if (fd < 0 || statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &stx) < 0 ||
+	    S_ISDIR(stx.stx_mode) || send_excluded(g->p->s, path, false))
+		return 0;
+	return links_add(g->p->s->links, inode_of(&stx), path, strlen(path), &first, &primary,
+			 e);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Searches for names of those whose known names do not account for their link count. */
+static int search(struct changing *g, struct err *e)
+{
+	own_free uint64_t *inos = xcalloc(g->n_several + 1, sizeof(*inos));
+	struct links *links = g->p->s->links;
+	size_t n = 0;
+	int ret;
+
+	for (size_t i = 0; i < g->n_several; i++) {
+		struct verifying v;
+
+		ret = names_of(g, i, &v, e);
+		if (ret == 0 && v.n + links_outside(links, g->several[i]) < g->nlink[i])
+			inos[n++] = g->several[i].ino;
+		verifying_fini(&v);
+		if (ret < 0)
+			return -1;
+	}
+	if (!n)
+		return 0;
+	qsort(inos, n, sizeof(*inos), by_number);
+	return find_names(g->p->s->root, inos, n, found_name, g, e);
+}
+
+/* The contents under one name, links for the others: whichever a reader takes first is
+ * the one (see link_or_first in send_file.c). */
+static int send_several(struct changing *g, size_t i, struct err *e)
+{
+	struct verifying v;
+	int ret = names_of(g, i, &v, e);
+
+	if (ret == 0) {
+		links_set_outside(g->p->s->links, v.id,
+				  v.n < g->nlink[i] ? g->nlink[i] - (uint32_t)v.n : 0);
+		links_forget(g->p->s->links, v.id);
+	}
+	for (size_t k = 0; ret == 0 && k < v.n; k++) {
+		size_t dir_len;
+		const char *name = tree_path_split(v.path[k], strlen(v.path[k]), &dir_len);
+		own_free char *dir = xstrndup(v.path[k], dir_len);
+		struct statx stx;
+
+		ret = go(g, dir, e);
+		/* Making the link there gives its directory new times. */
+		if (ret == 0 && g->dir)
+			ret = hand(g, NAME_SELF, "", e);
+		if (ret == 0 && g->dir &&
+		    statx(g->dir->fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx) == 0)
+			ret = hand(g, IFTODT(stx.stx_mode), name, e);
+	}
+	verifying_fini(&v);
+	return ret;
+}
+
+static int send_all(struct changing *g, struct err *e)
+{
+	for (size_t i = 0; i < g->c->n; i++)
+		if (send_change(g, &g->c->item[i], e) < 0 || send_dir_times(g, i, e) < 0)
+			return -1;
+	if (hand_over(g, e) < 0)
+		return -1;
+	if (!g->n_several)
+		return 0;
+	/* Names met by walks of whole directories must be known before. */
+	if (pool_drain(g->p->pool, e) < 0 || search(g, e) < 0)
+		return -1;
+	for (size_t i = 0; i < g->n_several; i++)
+		if (send_several(g, i, e) < 0)
+			return -1;
+	return hand_over(g, e);
+}
+
+int send_changes(struct pass *p, struct changes *c, struct err *e)
+{
+	struct changing g = { .p = p, .c = c };
+	int ret = remove_names(&g, e);
+
+	if (ret == 0)
+		ret = send_all(&g, e);
+	work_free(g.work);
+	walk_dir_put(g.dir);
+	buf_fini(&g.fresh);
+	free(g.several);
+	free(g.nlink);
+	return ret;
+}

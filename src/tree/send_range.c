@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT
+/*
+ * Contents of large files: data in chunks, holes left out, runs of zeros as
+ * such; against the receiver's block hashes, only what differs.
+ */
+#include "tree/send_impl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/own.h"
+
+static bool all_zero(const uint8_t *p, size_t len)
+{
+	return len && !p[0] && (len == 1 || !memcmp(p, p + 1, len - 1));
+}
+
+static int begin(struct reader_ctx *r, const struct walk_dir *dir, size_t need, struct err *e)
+{
+	return pack_begin(&r->pack, dir->path, dir->path_len, need + TREE_MAX_NAME + 64, e);
+}
+
+/* Where the next data begins and ends within [from, to); equal when there is none.  A file
+ * system without SEEK_DATA is all data. */
+static void next_data(int fd, uint64_t from, uint64_t to, uint64_t *data, uint64_t *hole)
+{
+	off_t n = lseek(fd, (off_t)from, SEEK_DATA);
+
+	*data = n < 0 ? (errno == ENXIO ? to : from) : (uint64_t)n;
+	if (*data >= to) {
+		*data = *hole = to;
+		return;
+	}
+	n = lseek(fd, (off_t)*data, SEEK_HOLE);
+	*hole = n < 0 || (uint64_t)n > to ? to : (uint64_t)n;
+}
+
+/* As much as there is of [at, at + len); fewer bytes: the file has shrunk. */
+static ssize_t read_at(int fd, void *data, size_t len, uint64_t at)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		ssize_t n = pread(fd, (char *)data + done, len - done, (off_t)(at + done));
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (ssize_t)done;
+}
+
+/* One chunk of data straight into the batch; *got is what the file still had. */
+static int send_chunk(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,
+		      const char *name, int fd, uint64_t at, size_t len, size_t *got,
+		      struct err *e)
+{
+	struct buf *b = &r->pack.b;
+	size_t start, data;
+	ssize_t n;
+
+	if (begin(r, dir, len, e) < 0)
+		return -1;
+	start = b->len;
+	data = rec_put_chunk(b, name, at);
+	n = read_at(fd, buf_reserve(b, len), len, at);
+	if (n < 0)
+		return err_sys(e, "cannot read %s/%s", dir->path, name);
+	*got = (size_t)n;
+	if (all_zero(b->data + b->len, *got)) {
+		b->len = start;
+		rec_put_range(b, REC_ZERO, name, at, *got);
+		return 0;
+	}
+	b->len += *got;
+	rec_put_end(b, data);
+	send_count_bytes(p, *got);
+	return 0;
+}
+
+int send_range(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,
+	       const char *name, int fd, uint64_t from, uint64_t to, struct err *e)
+{
+	while (from < to) {
+		uint64_t data, hole;
+
+		next_data(fd, from, to, &data, &hole);
+		for (from = data; from < hole;) {
+			size_t want = hole - from < CHUNK ? (size_t)(hole - from) : CHUNK;
+			size_t got = 0;
+
+			if (send_chunk(p, r, dir, name, fd, from, want, &got, e) < 0)
+				return -1;
+			if (got < want)
+				return send_vanished(p, dir, name, e);
+			from += want;
+		}
+	}
+	return 0;
+}
+
+/* Differences are gathered into runs: [from, to) of blocks that go as one chunk. */
+struct run {
+	uint64_t from, to;
+	const uint8_t *data; /* in r->block */
+};
+
+static int send_run(struct pass *p, struct reader_ctx *r, const struct work *w,
+		    struct run *run, struct err *e)
+{
+	size_t len = (size_t)(run->to - run->from), at;
+
+	if (!len)
+		return 0;
+	if (begin(r, w->dir, len, e) < 0)
+		return -1;
+	at = rec_put_chunk(&r->pack.b, w->name, run->from);
+	buf_put(&r->pack.b, run->data, len);
+	rec_put_end(&r->pack.b, at);
+	send_count_bytes(p, len);
+	run->from = run->to;
+	return 0;
+}
+
+static bool differs(const struct work *w, uint64_t at, const uint8_t *data, size_t len)
+{
+	uint64_t block = (at - w->from) / TREE_BLOCK;
+	XXH128_canonical_t sum;
+
+	if (block >= w->n_sums)
+		return true;
+	XXH128_canonicalFromHash(&sum, XXH3_128bits(data, len));
+	return memcmp(sum.digest, w->sums + block * TREE_SUM, TREE_SUM) != 0;
+}
+
+/* Compares the `len` bytes at `from`, which are in r->block. */
+static int send_differences(struct pass *p, struct reader_ctx *r, const struct work *w,
+			    int fd, uint64_t from, size_t len, struct err *e)
+{
+	struct run run = { from, from, r->block.data };
+	uint64_t data, hole;
+
+	for (size_t at = 0; at < len;) {
+		size_t n = len - at < TREE_BLOCK ? len - at : TREE_BLOCK;
+		const uint8_t *block = r->block.data + at;
+		bool diff = differs(w, from + at, block, n);
+
+		if (!diff)
+			p->n.same_bytes += n;
+		if (diff && all_zero(block, n)) {
+			if (send_run(p, r, w, &run, e) < 0 ||
+			    begin(r, w->dir, 0, e) < 0)
+				return -1;
+			next_data(fd, from + at, from + at + n, &data, &hole);
+			rec_put_range(&r->pack.b, data >= from + at + n ? REC_HOLE : REC_ZERO,
+				      w->name, from + at, n);
+			diff = false;
+		}
+		if (diff && run.from == run.to)
+			run = (struct run){ from + at, from + at, block };
+		if (diff)
+			run.to = from + at + n;
+		else if (send_run(p, r, w, &run, e) < 0)
+			return -1;
+		at += n;
+	}
+	return send_run(p, r, w, &run, e);
+}
+
+/* Large stretches without data compare as holes without being read. */
+static bool hole_at_receiver_too(const struct work *w, uint64_t from, uint64_t to)
+{
+	static const uint8_t no_sum[TREE_SUM]; /* what the receiver says of a hole */
+
+	for (uint64_t at = from; at < to; at += TREE_BLOCK) {
+		uint64_t block = (at - w->from) / TREE_BLOCK;
+
+		if (block >= w->n_sums ||
+		    memcmp(w->sums + block * TREE_SUM, no_sum, TREE_SUM) != 0)
+			return false;
+	}
+	return true;
+}
+
+static int compare_range(struct pass *p, struct reader_ctx *r, const struct work *w, int fd,
+			 struct err *e)
+{
+	buf_reserve(&r->block, CHUNK);
+	for (uint64_t at = w->from; at < w->to;) {
+		size_t want = w->to - at < CHUNK ? (size_t)(w->to - at) : CHUNK;
+		uint64_t data, hole;
+		ssize_t n;
+
+		next_data(fd, at, at + want, &data, &hole);
+		if (data == at + want && hole_at_receiver_too(w, at, at + want)) {
+			at += want;
+			continue;
+		}
+		n = read_at(fd, r->block.data, want, at);
+		if (n < 0)
+			return err_sys(e, "cannot read %s/%s", w->dir->path, w->name);
+		if (send_differences(p, r, w, fd, at, (size_t)n, e) < 0)
+			return -1;
+		if ((size_t)n < want)
+			return send_vanished(p, w->dir, w->name, e);
+		at += want;
+	}
+	return 0;
+}
+
+int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, struct err *e)
+{
+	own_fd int fd = open(w->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME);
+
+	if (fd < 0 && errno == EPERM)
+		fd = open(w->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
+		return send_vanished(p, w->dir, w->name, e);
+	if (fd < 0)
+		return err_sys(e, "cannot open %s/%s", w->dir->path, w->name);
+	if (!w->compare)
+		return send_range(p, r, w->dir, w->name, fd, w->from, w->to, e);
+	return compare_range(p, r, w, fd, e);
+}
