@@ -300,8 +300,12 @@ static int without_operands(const struct scan *s, struct options *out, struct er
 static int apply(const struct scan *s, struct options *out, struct err *e)
 {
 	if (s->err.code != ERR_NONE) {
-		if (e)
-			*e = s->err;
+		/* Even a wrong line is told in the way it asks for. */
+		for (int i = 0; i < s->n_found; i++) {
+			if (s->found[i].row->letter == 'b')
+				s->found[i].row->set(out, NULL, NULL);
+		}
+		*e = s->err;
 		return -1;
 	}
 	for (int i = 0; i < s->n_found; i++) {
