@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "move/into.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -98,6 +100,20 @@ static void end_phase(struct into *n, bool ok)
 
 static const struct step_hooks hooks = { .end = "into", .begin = show_phase };
 
+void into_note(struct into *n, const char *word, const char *fmt, ...)
+{
+	own_findings struct findings f = FINDINGS_INIT;
+	own_free char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	if (vasprintf(&text, fmt, ap) < 0)
+		text = xmust(NULL);
+	va_end(ap);
+	findings_note(&f, FINDING_NOTE, word, "%s", text);
+	event_finding(n->ev, &f.item[0]);
+}
+
 static void tell_end(struct into *n)
 {
 	char host[256] = "localhost";
@@ -115,10 +131,10 @@ static void tell_end(struct into *n)
 		n->account.mode = "cold";
 		n->account.total_ms = (double)(clock_ns() - n->begun_ns) / 1e6;
 		event_account(n->ev, &n->account);
-		event_decision(n->ev,
-			       "Container %s is not started: %s still has its addresses; stop that "
-			       "one, then: pctl start %s",
-			       n->desc.id, n->source, n->desc.id);
+		into_note(n, "not_started",
+			  "Container %s is not started: %s still has its addresses; stop that one, "
+			  "then: pctl start %s",
+			  n->desc.id, n->source, n->desc.id);
 	}
 	event_state(n->ev, &f);
 }
@@ -128,8 +144,8 @@ static void tell_prediction(struct into *n)
 {
 	struct prediction p = { .bytes = n->need_kib * 1024 };
 
-	event_decision(n->ev, "%s would become Container %s in %s", n->source, n->desc.id,
-		       n->ct.private_area);
+	into_note(n, "home", "%s would become Container %s in %s", n->source, n->desc.id,
+		  n->ct.private_area);
 	event_prediction(n->ev, &p);
 }
 

@@ -73,6 +73,10 @@ struct into {
 /* The whole; as move_run. */
 int into_run(const struct job *job, struct events *ev, struct err *e);
 
+/* Tells something that the user should know, as a finding that stops nothing. */
+void into_note(struct into *n, const char *word, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
 /* --- the parts, each in a file of its own ------------------------------------------- */
 
 /* into_look.c: fills the second group for a server.  Changes nothing. */

@@ -22,18 +22,23 @@
 
 enum { TEXT_MAX = 4 << 20, ASK_MS = 60000, SCAN_MS = 600000, XATTR_FILTER_SINCE = 30100 };
 
-/* The program for the source lies beside this one, or where programs are. */
+/* The program for the source lies beside this one, in the bin next to our sbin, or
+ * where programs are. */
 static int open_vzhwcalc(struct err *e)
 {
+	static const char *const beside[] = { "vzhwcalc", "../bin/vzhwcalc" };
 	static const char *const places[] = { "/usr/local/bin/vzhwcalc", "/usr/bin/vzhwcalc" };
 	char self[PATH_MAX] = "";
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash = len > 0 ? strrchr(self, '/') : NULL;
 	int fd = -1;
 
-	if (slash && slash - self + sizeof("/vzhwcalc") < sizeof(self)) {
-		strcpy(slash, "/vzhwcalc");
-		fd = open(self, O_RDONLY | O_CLOEXEC);
+	if (slash)
+		*slash = '\0';
+	for (size_t i = 0; slash && fd < 0 && i < array_len(beside); i++) {
+		own_free char *path = xasprintf("%s/%s", self, beside[i]);
+
+		fd = open(path, O_RDONLY | O_CLOEXEC);
 	}
 	for (size_t i = 0; fd < 0 && i < array_len(places); i++)
 		fd = open(places[i], O_RDONLY | O_CLOEXEC);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -49,6 +50,34 @@ static void tell_masked(struct into *n)
 		text = strv_join(&units, " ");
 		event_decision(n->ev, "not started in the Container: %s (%s)", text, c->text);
 	}
+}
+
+/* The whole list is in the log, in --batch and the report, and in a file. */
+static int keep_list(struct into *n, struct err *e)
+{
+	own_free char *file = xasprintf(INTO_DIR "/%s.changes", n->desc.id);
+	own_buf struct buf text = BUF_INIT;
+	unsigned edits = 0, masked = 0;
+
+	for (size_t i = 0; i < n->changes.n; i++) {
+		const struct dist_change *c = &n->changes.item[i];
+		own_free char *line = xasprintf("%s\t%s\t%s\n",
+						c->kind == DIST_EDIT ? "changed" :
+						c->kind == DIST_MASK ? "masked" :
+								       "note",
+						c->object, c->text);
+
+		buf_put(&text, line, strlen(line));
+		edits += c->kind == DIST_EDIT;
+		masked += c->kind == DIST_MASK;
+	}
+	if (!text.len)
+		return 0;
+	into_note(n, "changed",
+		  "%u files in it were fitted (FILE.migsave is what they were), %u services are "
+		  "not started in a Container: %s",
+		  edits, masked, file);
+	return file_replace(AT_FDCWD, file, text.data, text.len, 0644, e);
 }
 
 static void tell_changes(struct into *n)
@@ -100,5 +129,7 @@ int into_settle(struct into *n, struct err *e)
 			return -1;
 	}
 	tell_changes(n);
+	if (keep_list(n, e) < 0)
+		return -1;
 	return apply_quotas(n, e);
 }

@@ -1,0 +1,68 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# h -> c fails half way: the area stays, the services come back, nothing is registered; the same command sends the rest.
+# The link dies, the source's rsync dies, pmigrate is killed, a step fails: the services run again each time.
+# timeout: 300
+. "$(dirname "$0")/../lib.sh"
+. "$TESTS/into.sh"
+
+# A small server will do: the lab host a itself. Its service is an init script.
+lab_start --vz 3G a b
+put a /etc/init.d/tick <<'END'
+#!/bin/sh
+case $1 in
+start) [ -e /run/tick ] || { setsid sleep 100000 >/dev/null 2>&1 </dev/null & echo $! >/run/tick; } ;;
+stop) kill "$(cat /run/tick)" && rm /run/tick && date +%s%N >>/run/tick.stops ;;
+status) [ -e /run/tick ] || exit 3 ;;
+esac
+END
+on a sh -ec 'chmod 755 /etc/init.d/tick; /etc/init.d/tick start
+	mkdir /data; for i in $(seq 40); do dd if=/dev/urandom of=/data/$i bs=1M count=5 2>/dev/null; done'
+
+MOVE=(pmigrate h root@a c 105 -S tick --exclude /vz --exclude /usr/share --batch)
+ticking() { on a sh -c 'test -e /run/tick && kill -0 "$(cat /run/tick)"'; }
+stops() { on a sh -c 'wc -l </run/tick.stops 2>/dev/null || echo 0'; }
+kept() { on b sh -c 'test -d /vz/private/105 && test -e /var/lib/pmigrate/into/105 && ! test -e /etc/vz/conf/105.conf'; }
+
+# the link is slow, and cut in the middle of the first pass
+lab_do link a 200mbit 1ms
+on_bg b "${MOVE[@]}" -t 6
+wait_for 60 on b sh -c 'test "$(du -sm /vz/private/105/data 2>/dev/null | cut -f1)" -gt 50'
+lab_do cut a
+code=0
+wait $bg || code=$?
+[ $code != 0 ] || fail "it succeeded over a cut link"
+lab_do mend a
+kept || fail "the area of the failed try is not kept"
+ticking || fail "the service does not run after a failure in the first pass"
+expect_eq "$(stops)" 0 'stops so far'
+had=$(on b du -sm /vz/private/105 | cut -f1)
+
+# a step fails after the services were stopped
+expect_exit 2 on b env PMIGRATE_FAULT=into.settle:fail "${MOVE[@]}"
+kept || fail "the area is not kept after a failed step"
+wait_for 10 ticking
+expect_eq "$(stops)" 1 'stops after a failed step'
+
+# it is killed while the services are stopped
+expect_exit 137 on b env PMIGRATE_FAULT=into.settle:kill "${MOVE[@]}"
+wait_for 20 ticking
+expect_eq "$(stops)" 2 'stops after a kill'
+
+# another server's half-made area is not touched
+expect_exit 9 on b pmigrate h root@10.77.0.2 c 105 --exclude /vz --exclude /usr --dist debian-13
+kept || fail "another server's try changed the area"
+
+# the same again: the rest only
+lab_do link a
+expect_exit 0 on b "${MOVE[@]}"
+sent=$(grep -o '"wire_bytes":[0-9]*' "$OUT" | tail -n 1 | cut -d: -f2)
+[ "$sent" -lt $((had * 1048576 / 4)) ] || fail "$sent bytes were sent again, $had MiB were there"
+ticking || fail "the service does not run afterwards"
+expect_eq "$(stops)" 3 'stops at last'
+on b test -e /etc/vz/conf/105.conf
+for i in 1 20 40; do
+	expect_eq "$(on b sh -c "sha256sum </vz/private/105/data/$i")" \
+		"$(on a sh -c "sha256sum </data/$i")" "the file $i"
+done
