@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/own.h"
+#include "base/path.h"
 #include "config.h"
 #include "engine/conf.h"
 #include "engine/inside.h"
@@ -182,6 +183,14 @@ void dist_changes_parse(struct dist_changes *c, const char *output)
 	}
 }
 
+static bool has_shell(const char *tree)
+{
+	own_fd int top = open(tree, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	own_fd int sh = top < 0 ? -1 : path_open_in_root(top, "bin/sh", O_PATH, 0);
+
+	return sh >= 0;
+}
+
 int dist_run(const struct dist *d, const char *key, const char *tree, const char *const *env,
 	     struct dist_changes *changes, struct err *e)
 {
@@ -191,6 +200,12 @@ int dist_run(const struct dist *d, const char *key, const char *tree, const char
 		return -1;
 	if (!script)
 		return 0;
+	if (!has_shell(tree)) {
+		own_free char *note = xasprintf("NOTE\tthere is no /bin/sh: %s was not done", key);
+
+		dist_changes_parse(changes, note);
+		return 0;
+	}
 	if (inside_shell(tree, script, env, TIMEOUT_MS, &output, e) < 0)
 		return err_wrap(e, "%s of the distribution file %s", key, d->name);
 	dist_changes_parse(changes, output);

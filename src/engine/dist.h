@@ -69,7 +69,7 @@ void dist_changes_parse(struct dist_changes *c, const char *output);
 /*
  * Runs the script for KEY in `tree`, the private area of a Container that does not run,
  * and adds what it changed.  env: "NAME=value"s, NULL-terminated.  No script for KEY is
- * fine.  Blocks for at most two minutes.
+ * fine, and so is a tree without a shell (a note says it).  Blocks for at most two minutes.
  */
 int dist_run(const struct dist *d, const char *key, const char *tree, const char *const *env,
 	     struct dist_changes *changes, struct err *e);

@@ -87,7 +87,8 @@ static void look_at(struct walk *w, const char *name, dev_t dev)
 	/* The clock is asked now and then: it may be slow on an old machine. */
 	if ((++w->files & 255) == 0 && time(NULL) >= w->deadline)
 		w->late = true;
-	if (st.st_dev != dev)
+	/* Another file system.  (Files of an overlay have numbers of their own.) */
+	if (S_ISDIR(st.st_mode) && st.st_dev != dev)
 		return;
 	look_at_xattrs(w);
 	look_at_licence(w, name, &st);
