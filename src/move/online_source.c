@@ -318,7 +318,7 @@ void online_account(const struct source *s, struct account *a)
 	if (o->sender) {
 		struct sender_stats st = sender_stats(o->sender);
 
-		a->memory_bytes = st.raw_bytes;
+		a->memory_bytes = st.data_pages << 12;
 	}
 	account_add_part(a, "freeze", o->freeze_ms);
 	account_add_part(a, "dump", o->dump_ms);
