@@ -11,8 +11,10 @@ enum { LOG_ERRORS_AND_WARNINGS = 2 };
 
 static void set_externals(Rpc__Opts *ro, struct strv *keys, const struct ext_mounts *l)
 {
-	for (size_t i = 0; i < l->n; i++)
-		strv_addf(keys, "mnt[%s]:%s", l->m[i].at, l->m[i].key);
+	for (size_t i = 0; i < l->n; i++) {
+		if (ext_mount_is_external(&l->m[i]))
+			strv_addf(keys, "mnt[%s]:%s", l->m[i].at, l->m[i].key);
+	}
 	ro->external = keys->item;
 	ro->n_external = keys->n;
 }
@@ -48,10 +50,10 @@ int criu_dump(struct criu *c, const struct dump_opts *o, struct err *e)
 		ro.has_ghost_limit = true;
 		ro.ghost_limit = o->ghost_limit > UINT32_MAX ? UINT32_MAX : (uint32_t)o->ghost_limit;
 	}
-	if (o->cgroup_root) {
+	if (o->cgroups) { /* paths as its cgroup namespace has them, which CRIU is in */
 		ro.manage_cgroups_mode = RPC__CGROUP_MODE__SOFT;
 		root.controller = (char *)"";
-		root.path = (char *)o->cgroup_root;
+		root.path = (char *)"/";
 		ro.cg_root = roots;
 		ro.n_cg_root = 1;
 	}

@@ -5,6 +5,7 @@
 #ifndef CRIU_DUMP_H
 #define CRIU_DUMP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -18,8 +19,7 @@ struct dump_opts {
 	const char *freezer_dir;	 /* freezer.h: frozen already, left frozen */
 	const struct ext_mounts *mounts;
 	int images;			 /* imgdir.h: filled; the log is "dump.log" there */
-	const char *cgroup_root;	 /* NULL, or the container's own path in cgroup2: its
-					  * cgroup directories and watches on them are kept */
+	bool cgroups;			 /* it has cgroups of its own below it: they travel */
 	uint64_t ghost_limit;		 /* largest deleted-open file that travels; 0: CRIU's 1 MiB */
 	const char *const *enable_fs;	 /* file system types CRIU shall trust, or NULL */
 	int timeout_ms;

@@ -129,6 +129,14 @@ static bool is_memory(const char *type)
 	       strcmp(type, "ramfs") == 0;
 }
 
+const char *ext_mount_inside(const struct ext_mount *m, const char *below)
+{
+	size_t n = strlen(below);
+
+	return strncmp(m->at, below, n) == 0 && m->at[n] == '/' && m->at[n + 1] ? m->at + n + 1 :
+										  NULL;
+}
+
 static const struct ext_mount *whole_of(const struct ext_mounts *l, uint64_t dev)
 {
 	for (size_t i = 0; i < l->n; i++) {
@@ -153,16 +161,19 @@ int ext_mounts_read(struct ext_mounts *l, const char *mountinfo, struct err *e)
 			ext_mounts_fini(l);
 			return -1;
 		}
-		if (strcmp(line.at, "/") == 0 || !(is_cgroup(line.type) || is_memory(line.type)))
+		if (strcmp(line.at, "/") == 0)
 			continue;
 		m = add(l);
-		m->kind = is_cgroup(line.type) ? MOUNT_CGROUP : MOUNT_MEMORY;
+		m->kind = is_cgroup(line.type) ? MOUNT_CGROUP :
+			  is_memory(line.type) ? MOUNT_MEMORY :
+						 MOUNT_OTHER;
 		m->at = unescaped(line.at);
 		m->root = unescaped(line.root);
 		m->key = make_key(m->at, l->n);
 		m->dev = (uint64_t)line.major << 32 | line.minor;
 		m->options = m->kind == MOUNT_CGROUP ? hierarchy_of(line.type, line.options) :
-						       memory_options(line.options);
+			     m->kind == MOUNT_MEMORY ? memory_options(line.options) :
+						       xstrdup("");
 	}
 	for (size_t i = 0; i < l->n; i++) {
 		struct ext_mount *m = &l->m[i];
@@ -202,6 +213,7 @@ void ext_mounts_put(struct buf *b, const struct ext_mounts *l)
 
 		buf_put_u8(b, (uint8_t)m->kind);
 		buf_put_u8(b, m->nested);
+		buf_put_u8(b, m->is_file);
 		buf_put_u64(b, m->dev);
 		buf_put_str(b, m->key);
 		buf_put_str(b, m->at);
@@ -220,10 +232,11 @@ int ext_mounts_get(struct reader *r, struct ext_mounts *l, struct err *e)
 		struct ext_mount *m = add(l);
 		uint8_t kind = get_u8(r);
 
-		if (kind < MOUNT_MEMORY || kind > MOUNT_SERVER)
+		if (kind < MOUNT_MEMORY || kind > MOUNT_OTHER)
 			r->bad = true;
 		m->kind = (enum mount_kind)kind;
 		m->nested = get_u8(r) != 0;
+		m->is_file = get_u8(r) != 0;
 		m->dev = get_u64(r);
 		m->key = get_str(r, PROTO_MAX_PATH);
 		m->at = get_str(r, PROTO_MAX_PATH);

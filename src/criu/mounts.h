@@ -23,6 +23,7 @@ enum mount_kind {
 	MOUNT_MEMORY = 1, /* a tmpfs of the container: made empty there, filled by the mover */
 	MOUNT_CGROUP,	  /* a directory of a cgroup hierarchy */
 	MOUNT_SERVER,	  /* a device node of the server's own /dev, such as its null */
+	MOUNT_OTHER,	  /* CRIU's own to make (proc, devpts …); only its mount point counts */
 };
 
 struct ext_mount {
@@ -32,6 +33,7 @@ struct ext_mount {
 	char *root;    /* what of that file system is mounted: "/", "/null" */
 	char *options; /* of the file system (MEMORY), or the hierarchy's name (CGROUP) */
 	uint64_t dev;  /* equal for mounts of one file system */
+	bool is_file;  /* the mount point is no directory */
 	bool nested;   /* root is not "/": a part of another MEMORY mount of the list */
 };
 
@@ -46,11 +48,21 @@ struct ext_mounts {
 void ext_mounts_fini(struct ext_mounts *l);
 
 /*
- * Reads the text of a mountinfo: every mount of type tmpfs, devtmpfs, ramfs, cgroup or cgroup2
- * below "/", in its order.  A mount of a single file is MEMORY and nested when its
- * file system is in the list too, else SERVER.  Broken text is an error.
+ * Reads the text of a mountinfo: every mount below "/", in its order.  A mount of a
+ * part of a tmpfs is MEMORY and nested when the whole is in the list too, else SERVER.  is_file is
+ * not known from it.  Broken text is an error.
  */
 int ext_mounts_read(struct ext_mounts *l, const char *mountinfo, struct err *e);
+
+/* Does CRIU leave it to us? */
+static inline bool ext_mount_is_external(const struct ext_mount *m)
+{
+	return m->kind != MOUNT_OTHER;
+}
+
+/* The mount point of `m` relative to `below` ("/dev/pts", "/dev" -> "pts"); NULL when it is
+ * not below it. */
+const char *ext_mount_inside(const struct ext_mount *m, const char *below);
 
 /* The memory file systems of a list, each once: their indexes in it, in its order (the caller's).
  * Both ends agree on it. */

@@ -50,6 +50,8 @@ static char *place_of(const struct places *p, const struct ext_mounts *l, size_t
 		return cgroups_dir(like, *m->options ? m->options : NULL, e);
 	case MOUNT_SERVER:
 		return xasprintf("/dev%s", m->root);
+	case MOUNT_OTHER:
+		return xstrdup("");
 	case MOUNT_MEMORY:
 	default:
 		break;
@@ -81,6 +83,65 @@ int places_make(struct places *p, const char *id, const struct ext_mounts *l, pi
 fail:
 	places_remove(p);
 	return -1;
+}
+
+/* The directories on the way, and the last part. */
+static int make_point(int root, const char *path, bool is_file, struct err *e)
+{
+	own_free char *copy = xstrdup(path);
+	own_fd int fd = -1;
+
+	if (!path_is_clean(path))
+		return err_set(e, ERR_PROTO, "the mount point %s is odd", path);
+	for (char *slash = copy; (slash = strchr(slash, '/')); slash++) {
+		*slash = '\0';
+		if (mkdirat(root, copy, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, "cannot make the mount point %s", copy);
+		*slash = '/';
+	}
+	if (is_file) {
+		fd = path_open_beneath(root, path, O_CREAT | O_WRONLY | O_NONBLOCK, 0644);
+		return fd < 0 && errno != ENXIO && errno != EEXIST ?
+			       err_sys(e, "cannot make the mount point %s", path) : 0;
+	}
+	if (mkdirat(root, path, 0755) < 0 && errno != EEXIST)
+		return err_sys(e, "cannot make the mount point %s", path);
+	return 0;
+}
+
+/* Which memory mount holds this mount's point: the one with the longest path. */
+static const struct ext_mount *holder(const struct places *p, const struct ext_mounts *l,
+				      const struct ext_mount *m, size_t *nr)
+{
+	const struct ext_mount *best = NULL;
+
+	for (size_t k = 0; k < p->n_memory; k++) {
+		const struct ext_mount *h = &l->m[p->memory[k]];
+
+		if (ext_mount_inside(m, h->at) && (!best || strlen(h->at) > strlen(best->at))) {
+			best = h;
+			*nr = k;
+		}
+	}
+	return best;
+}
+
+int places_points(const struct places *p, const struct ext_mounts *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n; i++) {
+		size_t k = 0;
+		const struct ext_mount *h = holder(p, l, &l->m[i], &k);
+		own_free char *at = h ? xasprintf("%s/%zu", p->dir, k) : NULL;
+		own_fd int root = h ? open(at, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+		if (!h)
+			continue;
+		if (root < 0)
+			return err_sys(e, "cannot open %s", at);
+		if (make_point(root, ext_mount_inside(&l->m[i], h->at), l->m[i].is_file, e) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 static void unmount_all(const char *dir)

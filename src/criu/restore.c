@@ -132,16 +132,18 @@ int criu_restore(struct criu *c, const struct restore_opts *o, pid_t *init, stru
 	ro.network_lock = RPC__NETWORK_LOCK__SKIP;
 	ro.has_manage_cgroups_mode = true;
 	ro.manage_cgroups_mode = RPC__CGROUP_MODE__IGNORE;
-	if (o->cgroup_root) {
+	if (o->cgroups) { /* paths as its cgroup namespace has them, which CRIU is in */
 		ro.manage_cgroups_mode = RPC__CGROUP_MODE__SOFT;
 		root.controller = (char *)"";
-		root.path = (char *)o->cgroup_root;
+		root.path = (char *)"/";
 		ro.cg_root = roots;
 		ro.n_cg_root = 1;
 	}
 	ro.has_lazy_pages = ro.lazy_pages = o->lazy;
-	for (size_t i = 0; i < o->mounts->n; i++)
-		strv_addf(&places, "mnt[%s]:%s", o->mounts->m[i].key, o->places[i]);
+	for (size_t i = 0; i < o->mounts->n; i++) {
+		if (ext_mount_is_external(&o->mounts->m[i]))
+			strv_addf(&places, "mnt[%s]:%s", o->mounts->m[i].key, o->places[i]);
+	}
 	ro.external = places.item;
 	ro.n_external = places.n;
 	strv_addv(&fs, o->enable_fs);

@@ -33,7 +33,7 @@ struct restore_opts {
 	struct freezer *hold;		 /* of the container's cgroup, thawed */
 	const char *parking;		 /* the freezer cgroup directory to which CRIU itself goes
 					  * before the container is frozen */
-	const char *cgroup_root;	 /* dump.h, as here; or NULL */
+	bool cgroups; /* dump.h */
 	const struct restore_fd *fds;
 	size_t n_fds;
 	const char *const *enable_fs;

@@ -31,7 +31,8 @@ enum {
 struct revive {
 	pid_t like, init;
 	bool keep;
-	char *rootfs, *parking, *cgroup_root;
+	char *rootfs, *parking;
+	bool cgroups;
 	struct strv enable_fs;
 	struct ext_mounts mounts;
 	struct places places;
@@ -81,7 +82,7 @@ int revive_prepare(struct revive **out, const struct revive_opts *o, struct err 
 
 	r->like = o->like;
 	r->rootfs = xstrdup(o->rootfs);
-	r->cgroup_root = o->cgroup_root ? xstrdup(o->cgroup_root) : NULL;
+	r->cgroups = o->cgroups;
 	strv_addv(&r->enable_fs, o->enable_fs);
 	copy_mounts(&r->mounts, o->mounts);
 	r->freezer = (struct freezer)FREEZER_INIT;
@@ -148,7 +149,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.mounts = &r->mounts,
 		.places = r->places.path,
 		.lazy = true,
-		.cgroup_root = r->cgroup_root,
+		.cgroups = r->cgroups,
 		.hold = &r->freezer,
 		.parking = r->parking,
 		.fds = fds,
@@ -158,6 +159,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 	};
 
 	if (end_waiting(r, e) < 0 || revive_exes(r->images, e) < 0 ||
+	    places_points(&r->places, &r->mounts, e) < 0 ||
 	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
 	    revive_memfds(r->images, r->store, r->shared, r->n_shared, &keys, e) < 0)
 		return -1;
@@ -208,7 +210,6 @@ void revive_free(struct revive *r)
 	free(r->shared);
 	free(r->rootfs);
 	free(r->parking);
-	free(r->cgroup_root);
 	free(r);
 }
 

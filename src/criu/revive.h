@@ -43,7 +43,7 @@ struct revive_opts {
 	const uint32_t *shared;	 /* objects of the store that the restore maps as they are */
 	size_t n_shared;
 	bool remote;		 /* lazy: pages may come after the run */
-	const char *cgroup_root; /* dump.h, as here; or NULL */
+	bool cgroups; /* dump.h */
 	const char *const *enable_fs;
 };
 

@@ -23,7 +23,8 @@ enum {
 
 struct save {
 	pid_t init;
-	char *rootfs, *cgroup_root;
+	char *rootfs;
+	bool cgroups;
 	struct strv enable_fs;
 	uint64_t ghost_max;
 	enum save_memory memory;
@@ -42,7 +43,15 @@ static int read_mounts(struct save *s, struct err *e)
 
 	if (file_read(AT_FDCWD, path, MOUNTINFO_MAX, &text, NULL, e) < 0)
 		return -1;
-	return ext_mounts_read(&s->mounts, text, e);
+	if (ext_mounts_read(&s->mounts, text, e) < 0)
+		return -1;
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		own_free char *at = xasprintf("/proc/%d/root%s", (int)s->init, s->mounts.m[i].at);
+		struct stat st;
+
+		s->mounts.m[i].is_file = stat(at, &st) == 0 && !S_ISDIR(st.st_mode);
+	}
+	return 0;
 }
 
 static int start_criu(struct save *s, const char *netns, struct err *e)
@@ -71,7 +80,7 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
 
 	s->init = o->init;
 	s->rootfs = xstrdup(o->rootfs);
-	s->cgroup_root = o->cgroup_root ? xstrdup(o->cgroup_root) : NULL;
+	s->cgroups = o->cgroups;
 	strv_addv(&s->enable_fs, o->enable_fs);
 	s->ghost_max = o->ghost_max;
 	s->memory = o->memory;
@@ -100,7 +109,6 @@ void save_free(struct save *s)
 	strv_fini(&s->enable_fs);
 	strv_fini(&s->put);
 	free(s->rootfs);
-	free(s->cgroup_root);
 	free(s);
 }
 
@@ -200,7 +208,7 @@ int save_dump(struct save *s, struct err *e)
 		.freezer_dir = s->freezer.dir,
 		.mounts = &s->mounts,
 		.images = s->images,
-		.cgroup_root = s->cgroup_root,
+		.cgroups = s->cgroups,
 		.ghost_limit = s->ghost_max > (1 << 20) ? s->ghost_max : 0,
 		.enable_fs = s->enable_fs.n ? (const char *const *)s->enable_fs.item : NULL,
 		.timeout_ms = DUMP_MS,

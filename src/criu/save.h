@@ -38,7 +38,7 @@ struct save_opts {
 	const char *freezer_dir;   /* freezer_find */
 	enum save_memory memory;
 	uint64_t ghost_max;	   /* obstacles.h */
-	const char *cgroup_root;   /* dump.h, or NULL */
+	bool cgroups; /* dump.h */
 	const char *const *enable_fs;
 };
 

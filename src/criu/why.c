@@ -106,6 +106,12 @@ static const struct reason *reason_of(const char *line)
 	return NULL;
 }
 
+/* Said as errors, but nothing fails by them. */
+static bool is_noise(const char *text)
+{
+	return strncmp(text, "rlimit: Can't setup RLIMIT_NOFILE", 33) == 0;
+}
+
 /* The text behind "Error (file.c:12): " of one line, into out; false when it is none. */
 static bool error_text(const char *line, size_t len, char out[static LINE_MAX_BYTES])
 {
@@ -131,7 +137,7 @@ int why_set(struct err *e, const char *what, const char *log, const char *fallba
 	for (const char *line = log; *line && !known;) {
 		const char *end = strchrnul(line, '\n');
 
-		if (error_text(line, (size_t)(end - line), text)) {
+		if (error_text(line, (size_t)(end - line), text) && !is_noise(text)) {
 			log_debug("criu: %s", text);
 			known = reason_of(text);
 			if (!*first || known)

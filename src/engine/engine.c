@@ -219,6 +219,5 @@ void ct_parts_fini(struct ct_parts *p)
 	free(p->root);
 	free(p->netns);
 	free(p->freezer);
-	free(p->cgroup_root);
 	*p = (struct ct_parts)CT_PARTS_INIT;
 }

@@ -84,7 +84,7 @@ struct ct_parts {
 	char *root;	   /* where its root is mounted here */
 	char *netns;	   /* file of its network namespace */
 	char *freezer;	   /* directory of its cgroup in the hierarchy that freezes */
-	char *cgroup_root; /* it manages cgroups itself (systemd): its path in cgroup2; or NULL */
+	bool has_cgroups;  /* it made cgroups of its own below it (systemd) */
 };
 
 #define CT_PARTS_INIT { .init = 0 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "criu/cgroups.h"
 #include "criu/freeze.h"
 #include "criu/runcstate.h"
 #include "engine/runc.h"
@@ -11,26 +12,39 @@
 
 #define RUNC_DIR "/run/runc"
 
+/* Is there a directory below a process's cgroup in the v2 hierarchy? */
+static bool has_cgroups(pid_t pid)
+{
+	own_free char *dir = cgroups_dir(pid, NULL, NULL);
+	own_dir DIR *d = NULL;
+	struct dirent *entry;
+	char *slash = dir ? strstr(dir, "/init.scope") : NULL;
+
+	if (slash) /* systemd is in one of them itself */
+		return true;
+	d = dir ? opendir(dir) : NULL;
+	while (d && (entry = readdir(d))) {
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			return true;
+	}
+	return false;
+}
+
 int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e)
 {
 	own_vz struct vz v = VZ_INIT;
-	struct vz_init init;
+	own_free char *group = vz_cgroup_of_processes(ct->id);
 	struct runc_state s;
 
-	if (runc_state(ct->id, &s, e) < 0 || vz_open_running(&v, ct, e) < 0 ||
-	    vz_init_find(&v, &init, e) < 0)
+	if (runc_state(ct->id, &s, e) < 0 || vz_open_running(&v, ct, e) < 0)
 		return -1;
-	if (s.pid <= 0) {
-		vz_init_fini(&init);
+	if (s.pid <= 0)
 		return err_set(e, ERR_BROKEN, "container %s has no processes", ct->id);
-	}
 	*out = (struct ct_parts){ .init = s.pid,
 				  .root = xstrdup(ct->root),
 				  .netns = xstrdup(v.netns),
-				  .freezer = freezer_find(s.pid, NULL, e) };
-	if (init.kind != VZ_INIT_SERVICE)
-		out->cgroup_root = vz_cgroup_of_processes(ct->id);
-	vz_init_fini(&init);
+				  .freezer = freezer_find(s.pid, group, e),
+				  .has_cgroups = has_cgroups(s.pid) };
 	if (out->freezer)
 		return 0;
 	ct_parts_fini(out);

@@ -40,6 +40,7 @@ struct msg_live_arm {
 	struct ext_mounts mounts;
 	uint32_t *shared; /* object numbers, owned */
 	uint32_t n_shared;
+	bool cgroups; /* the container's own travel */
 };
 
 struct msg_live_place {

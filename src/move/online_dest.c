@@ -139,7 +139,7 @@ int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct 
 		.shared = m->shared,
 		.n_shared = m->n_shared,
 		.remote = o->lazy,
-		.cgroup_root = o->parts.cgroup_root,
+		.cgroups = m->cgroups,
 	};
 
 	if (o->revive)

@@ -41,6 +41,7 @@ void msg_live_arm_put(struct buf *b, const struct msg_live_arm *m)
 	buf_put_u32(b, m->n_shared);
 	for (uint32_t i = 0; i < m->n_shared; i++)
 		buf_put_u32(b, m->shared[i]);
+	buf_put_u8(b, m->cgroups);
 }
 
 void msg_live_arm_fini(struct msg_live_arm *m)
@@ -65,6 +66,7 @@ int msg_live_arm_get(const struct frame *f, struct msg_live_arm *m, struct err *
 		for (uint32_t i = 0; i < m->n_shared; i++)
 			m->shared[i] = get_u32(&r);
 	}
+	m->cgroups = get_u8(&r) != 0;
 	if (done(&r, "LIVE_ARM", e) == 0)
 		return 0;
 	msg_live_arm_fini(m);

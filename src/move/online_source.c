@@ -25,6 +25,8 @@ void online_fini(struct online *o)
 {
 	for (size_t i = 0; i < o->n_places; i++)
 		tree_source_close(o->place[i]);
+	for (size_t i = 0; i < array_len(o->place_exclude); i++)
+		exclude_free(o->place_exclude[i]);
 	sender_free(o->sender);
 	save_free(o->save);
 	track_close(o->track);
@@ -172,7 +174,7 @@ int online_step_ready(void *ctx, struct err *e)
 				 .freezer_dir = o->parts.freezer,
 				 .memory = o->track ? SAVE_SHIM : SAVE_WHOLE,
 				 .ghost_max = obs.ghost_max,
-				 .cgroup_root = o->parts.cgroup_root };
+				 .cgroups = o->parts.has_cgroups };
 	return save_prepare(&o->save, &so, e);
 }
 
@@ -242,6 +244,23 @@ int online_step_memory(void *ctx, struct err *e)
 	return 0;
 }
 
+/* What is mounted inside a memory file system is not its content. */
+static struct exclude *mounts_inside(const struct ext_mounts *l, const char *at, struct err *e)
+{
+	struct exclude *x = exclude_new();
+
+	for (size_t i = 0; i < l->n; i++) {
+		const char *inside = ext_mount_inside(&l->m[i], at);
+		own_free char *rule = inside ? xasprintf("- /%s", inside) : NULL;
+
+		if (rule && !strpbrk(inside, "*?[\\") && exclude_add(x, rule, e) < 0) {
+			exclude_free(x);
+			return NULL;
+		}
+	}
+	return x;
+}
+
 /* The memory file systems: their first pass, while all runs. */
 static int open_places(struct source *s, struct err *e)
 {
@@ -257,7 +276,8 @@ static int open_places(struct source *s, struct err *e)
 					      l->m[index[i]].at);
 		struct tree_opts to = { .zip = TREE_ZIP_OFF, .threads = 1 };
 
-		if (tree_source_open(&o->place[i], at, &to, e) < 0)
+		to.exclude = o->place_exclude[i] = mounts_inside(l, l->m[index[i]].at, e);
+		if (!to.exclude || tree_source_open(&o->place[i], at, &to, e) < 0)
 			return -1;
 		o->n_places++;
 		if (online_pass_place(s, i, PASS_FIRST, e) < 0)
@@ -272,7 +292,8 @@ int online_step_arm(void *ctx, struct err *e)
 	struct online *o = &s->online;
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
-	struct msg_live_arm m = { .mounts = *save_mounts(o->save) };
+	struct msg_live_arm m = { .mounts = *save_mounts(o->save),
+				  .cgroups = o->parts.has_cgroups };
 	size_t n = 0;
 	int ret;
 

@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "mem/send.h"
 #include "mem/track.h"
+#include "tree/exclude.h"
 #include "tree/send.h"
 
 struct online {
@@ -20,6 +21,7 @@ struct online {
 	bool iterate, lazy;	/* how the memory goes */
 	bool cut;		/* network or processes were stopped by us */
 	struct tree_source *place[64];
+	struct exclude *place_exclude[64];
 	size_t n_places;
 	uint64_t frozen_ns, saved_ns, sent_ns, restored_ns;
 	double freeze_ms, dump_ms, memory_ms, files_ms, places_ms;

@@ -80,7 +80,10 @@ static void external_mounts_are_found(void **state)
 
 	(void)state;
 	assert_int_equal(ext_mounts_read(&l, mountinfo, &e), 0);
-	assert_int_equal(l.n, 6);
+	assert_int_equal(l.n, 7);
+	assert_int_equal(l.m[6].kind, MOUNT_OTHER);
+	assert_null(ext_mount_inside(&l.m[0], "/dev"));
+	assert_string_equal(ext_mount_inside(&l.m[2], "/sys"), "fs/cgroup/cpu");
 	assert_string_equal(l.m[0].at, "/dev");
 	assert_string_equal(l.m[0].options, "size=65536k,mode=755");
 	assert_int_equal(l.m[0].kind, MOUNT_MEMORY);
