@@ -114,14 +114,16 @@ static int collect(struct work *w, struct sender *to, bool lazy, struct track_ro
 
 	for (size_t i = 0; i < w->n; i++) {
 		struct piece *p = &w->v[i];
-		struct sender_from from = space_from(p->space);
+		struct batch_from from = space_from(p->space);
 
 		wait_piece(w, p);
 		pageset_add_set(&p->space->present, &p->present);
-		pageset_add_set(&p->space->dirty, &p->dirty);
 		r->dirty_pages += p->dirty.pages;
 		r->present_pages += p->present.pages;
-		if (ret == 0 && !lazy)
+		/* What CRIU restores by itself must be there before. */
+		if (lazy && map_can_be_lazy(&p->map))
+			pageset_add_set(&p->space->dirty, &p->dirty);
+		else if (ret == 0)
 			ret = sender_pages(to, &from, p->dirty.v, p->dirty.n, e);
 	}
 	return ret;
@@ -156,7 +158,7 @@ static int scan_all(struct track *t, struct work *w, struct sender *to, bool laz
 	return ret;
 }
 
-/* Lazy: what is dirty must not be taken from the store: it is dropped there. */
+/* Lazy: what is dirty is not there, but older pages may be: those go. */
 static int send_lists(struct track *t, struct sender *to, bool lazy, struct err *e)
 {
 	for (size_t i = 0; i < t->nr_spaces; i++) {
@@ -178,7 +180,7 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 {
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		struct space *s = t->spaces[i];
-		struct sender_from from = space_from(s);
+		struct batch_from from = space_from(s);
 
 		pageset_clear(&s->dirty);
 		pageset_clear(&s->present);
@@ -192,6 +194,8 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 		}
 		if (sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
 			return -1;
+		t->early_pages += s->dirty.pages;
+		pageset_clear(&s->dirty);
 	}
 	return sender_read(to, e);
 }
@@ -201,6 +205,7 @@ int track_frozen(struct track *t, struct sender *s, struct err *e)
 	bool dropped;
 
 	sender_urgent(s, true);
+	t->early_pages = 0;
 	if (look_at_spaces(t, s, false, e) < 0 || look_at_mappings(t, s, &dropped, e) < 0)
 		return -1;
 	if (take_executable(t, s, e) < 0)
@@ -222,10 +227,9 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	work_init(t, &w);
 	for (size_t i = 0; i < w.n; i++)
 		w.v[i].done = w.v[i].map.prot & MAP_EXEC;
-	for (size_t i = 0; i < t->nr_spaces; i++) {
-		r->dirty_pages += t->spaces[i]->dirty.pages;
+	r->dirty_pages = t->early_pages;
+	for (size_t i = 0; i < t->nr_spaces; i++)
 		r->present_pages += t->spaces[i]->present.pages;
-	}
 	for (size_t i = 0; i < t->nr_spaces; i++)
 		scan_views(t, t->spaces[i], true);
 	ret = scan_all(t, &w, s, lazy, r, e);

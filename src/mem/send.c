@@ -4,31 +4,14 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/uio.h>
-#include <xxhash.h>
-#include <zstd.h>
 
 #include "base/own.h"
+#include "mem/batch.h"
 #include "mem/maps.h"
 
-enum {
-	HEAD_ROOM = 4096, /* runs of one frame, put right before the data */
-	DATA_ROOM = MEMMSG_MAX_PAGES * MEM_PAGE,
-	QUEUE = 64,	  /* batches */
-	ZSTD_LEVEL = 1,
-	ZSTD_SKIP = 15,	  /* after a batch that did not shrink, this many are sent plain */
-};
+enum { QUEUE = 64 /* batches */ };
 
 #define BLOCK (UINT64_C(2) << 20)
-
-/* What a worker does in one go: up to MEMMSG_MAX_PAGES pages of one object. */
-struct batch {
-	struct sender_from from;
-	bool dense;
-	uint32_t n;
-	uint64_t pages;
-	struct run v[MEMMSG_MAX_RUNS];
-};
 
 struct sender {
 	struct sender_opts o;
@@ -47,18 +30,7 @@ struct sender {
 	struct batch *open; /* being filled by sender_pages; the caller's thread only */
 	uint32_t next_id;
 	_Atomic bool urgent;
-	_Atomic uint64_t data, zero, dropped, bytes, raw;
-};
-
-/* A worker's own things. */
-struct worker {
-	struct sender *s;
-	struct peer *stream;
-	uint8_t *room;	 /* HEAD_ROOM + DATA_ROOM */
-	uint8_t *packed; /* HEAD_ROOM + bound, with zstd */
-	ZSTD_CCtx *zstd;
-	unsigned skip;	 /* batches not to try */
-	struct run zero[MEMMSG_MAX_PAGES], gone[MEMMSG_MAX_PAGES], keep[MEMMSG_MAX_PAGES];
+	_Atomic uint64_t data, zero, dropped, bytes;
 };
 
 static int put_frame(struct sender *s, struct peer *p, uint8_t type, const void *data, size_t len,
@@ -69,159 +41,22 @@ static int put_frame(struct sender *s, struct peer *p, uint8_t type, const void 
 			 : peer_send(p, type, 0, data, len, e);
 }
 
-/* ---- a worker: read, sort, send ---- */
-
-/* Adds one page to the runs; returns their number. */
-static uint32_t grow_runs(struct run *v, uint32_t n, uint64_t addr)
-{
-	if (n && run_end(&v[n - 1]) == addr) {
-		v[n - 1].pages++;
-		return n;
-	}
-	v[n] = (struct run){ addr, 1 };
-	return n + 1;
-}
-
-static bool is_zero(const uint8_t *page)
-{
-	const uint64_t *w = (const uint64_t *)(const void *)page;
-
-	/* Most pages differ at once; the rest is compared with itself, shifted. */
-	return !w[0] && !w[1] && !w[511] && !memcmp(page, page + 16, MEM_PAGE - 16);
-}
-
-/* One page by itself; false: it is not there. */
-static bool read_page(const struct sender_from *from, uint64_t addr, uint8_t *to)
-{
-	ssize_t n = pread(from->fd, to, MEM_PAGE, (off_t)addr);
-
-	if (n > 0 && n < MEM_PAGE && !from->pid) /* the end of an object */
-		memset(to + n, 0, (size_t)(MEM_PAGE - n));
-	return n == MEM_PAGE || (n > 0 && !from->pid);
-}
-
-/* Reads the batch to `to`; there[i] says whether page i could be read. */
-static void read_batch(const struct batch *b, uint8_t *to, bool *there)
-{
-	struct iovec mine = { to, b->pages << MEM_PAGE_SHIFT }, its[MEMMSG_MAX_RUNS];
-	ssize_t got = 0;
-	uint64_t page = 0;
-
-	for (uint32_t i = 0; i < b->n; i++)
-		its[i] = (struct iovec){ (void *)(uintptr_t)b->v[i].start,
-					 b->v[i].pages << MEM_PAGE_SHIFT };
-	if (b->from.pid)
-		got = process_vm_readv(b->from.pid, &mine, 1, its, b->n, 0);
-	got = got < 0 ? 0 : got >> MEM_PAGE_SHIFT;
-	for (uint32_t i = 0; i < b->n; i++) {
-		uint8_t *at = to + (page << MEM_PAGE_SHIFT);
-		bool whole = page + b->v[i].pages <= (uint64_t)got;
-
-		/* Not readable that way: no PROT_READ, a hole, or a descriptor. */
-		if (!whole)
-			whole = pread(b->from.fd, at, b->v[i].pages << MEM_PAGE_SHIFT,
-				      (off_t)b->v[i].start) ==
-				(ssize_t)(b->v[i].pages << MEM_PAGE_SHIFT);
-		for (uint64_t k = 0; k < b->v[i].pages; k++, page++)
-			there[page] = whole || read_page(&b->from, b->v[i].start + (k << MEM_PAGE_SHIFT),
-							 at + (k << MEM_PAGE_SHIFT));
-	}
-}
-
-/* Shared objects: is the page what was sent last?  Remembers it. */
-static bool unchanged(const struct sender_from *from, uint64_t addr, const uint8_t *page)
-{
-	uint64_t h, *known;
-
-	if (!from->hash)
-		return false;
-	known = &from->hash[addr >> MEM_PAGE_SHIFT];
-	h = page ? XXH3_64bits(page, MEM_PAGE) : 0;
-	h = page && !h ? 1 : h; /* 0 means: never sent */
-	if (from->compare && *known == h)
-		return true;
-	*known = h;
-	return false;
-}
-
-static int send_list(struct sender *s, struct peer *p, uint8_t type, uint32_t nr, bool flag,
-		     const struct run *v, uint32_t n, struct err *e)
+static int send_list(struct sender *s, uint8_t type, uint32_t nr, const struct run *v, uint32_t n,
+		     struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
 
-	if (!n)
-		return 0;
-	memmsg_put_runs(&b, nr, flag, v, n);
-	return put_frame(s, p, type, b.data, b.len, e);
+	memmsg_put_runs(&b, nr, false, v, n);
+	return put_frame(s, s->streams[0], type, b.data, b.len, e);
 }
 
-/* The head goes right before the data that lies at room + HEAD_ROOM. */
-static int send_data(struct worker *w, uint8_t type, uint8_t *room, size_t len,
-		     const struct batch *b, uint32_t n, struct err *e)
-{
-	own_buf struct buf head = BUF_INIT;
+/* ---- a worker: read, sort, send ---- */
 
-	memmsg_put_runs(&head, b->from.nr, b->dense, w->keep, n);
-	memcpy(room + HEAD_ROOM - head.len, head.data, head.len);
-	return put_frame(w->s, w->stream, type, room + HEAD_ROOM - head.len, head.len + len, e);
-}
-
-static int send_pages(struct worker *w, const struct batch *b, uint32_t n, size_t len, struct err *e)
-{
-	struct sender *s = w->s;
-
-	s->raw += len;
-	if (s->o.zstd && !s->urgent && !w->skip) {
-		size_t packed = ZSTD_compressCCtx(w->zstd, w->packed + HEAD_ROOM,
-						  ZSTD_compressBound(DATA_ROOM),
-						  w->room + HEAD_ROOM, len, ZSTD_LEVEL);
-
-		if (!ZSTD_isError(packed) && packed < len - len / 5)
-			return send_data(w, MEMMSG_ZPAGES, w->packed, packed, b, n, e);
-		w->skip = ZSTD_SKIP;
-	} else if (w->skip) {
-		w->skip--;
-	}
-	return send_data(w, MEMMSG_PAGES, w->room, len, b, n, e);
-}
-
-static int do_batch(struct worker *w, const struct batch *b, struct err *e)
-{
-	uint32_t n_zero = 0, n_gone = 0, n_keep = 0;
-	uint8_t *data = w->room + HEAD_ROOM, *put = data;
-	uint64_t page = 0, zeros = 0, gone = 0;
-	bool there[MEMMSG_MAX_PAGES];
-
-	read_batch(b, data, there);
-	for (uint32_t i = 0; i < b->n; i++)
-		for (uint64_t k = 0; k < b->v[i].pages; k++, page++) {
-			uint64_t addr = b->v[i].start + (k << MEM_PAGE_SHIFT);
-			const uint8_t *from = data + (page << MEM_PAGE_SHIFT);
-
-			if (!there[page]) {
-				gone++;
-				if (!unchanged(&b->from, addr, NULL))
-					n_gone = grow_runs(w->gone, n_gone, addr);
-			} else if (unchanged(&b->from, addr, from)) {
-				continue;
-			} else if (is_zero(from)) {
-				zeros++;
-				n_zero = grow_runs(w->zero, n_zero, addr);
-			} else {
-				n_keep = grow_runs(w->keep, n_keep, addr);
-				if (put != from)
-					memcpy(put, from, MEM_PAGE);
-				put += MEM_PAGE;
-			}
-		}
-	w->s->zero += zeros;
-	w->s->dropped += gone;
-	w->s->data += (uint64_t)(put - data) >> MEM_PAGE_SHIFT;
-	if (send_list(w->s, w->stream, MEMMSG_DROP, b->from.nr, false, w->gone, n_gone, e) < 0 ||
-	    send_list(w->s, w->stream, MEMMSG_ZERO, b->from.nr, false, w->zero, n_zero, e) < 0)
-		return -1;
-	return n_keep ? send_pages(w, b, n_keep, (size_t)(put - data), e) : 0;
-}
+struct worker {
+	struct sender *s;
+	struct peer *stream;
+	struct batcher *batcher;
+};
 
 static void fail(struct sender *s, const struct err *why)
 {
@@ -258,22 +93,30 @@ static void done_batch(struct sender *s)
 	pthread_mutex_unlock(&s->lock);
 }
 
+static void count_batch(struct sender *s, const struct batch_count *c)
+{
+	s->data += c->data;
+	s->zero += c->zero;
+	s->dropped += c->dropped;
+	s->bytes += c->bytes;
+}
+
 static void *worker_main(void *arg)
 {
 	struct worker *w = arg;
 	struct batch *b;
 
 	while ((b = next_batch(w->s))) {
+		struct batch_count c = { 0 };
 		struct err e = ERR_INIT;
 
-		if (!w->s->failed && do_batch(w, b, &e) < 0)
+		if (!w->s->failed && batch_send(w->batcher, w->stream, b, w->s->urgent, &c, &e) < 0)
 			fail(w->s, &e);
+		count_batch(w->s, &c);
 		free(b);
 		done_batch(w->s);
 	}
-	free(w->room);
-	free(w->packed);
-	ZSTD_freeCCtx(w->zstd);
+	batcher_free(w->batcher);
 	free(w);
 	return NULL;
 }
@@ -286,19 +129,13 @@ static int start_worker(struct sender *s, struct err *e)
 
 	w->s = s;
 	w->stream = s->streams[s->nr_workers % s->o.nr_streams];
-	w->room = xmust(aligned_alloc(MEM_PAGE, HEAD_ROOM + DATA_ROOM));
-	if (s->o.zstd) {
-		w->packed = xmalloc(HEAD_ROOM + ZSTD_compressBound(DATA_ROOM));
-		w->zstd = xmust(ZSTD_createCCtx());
-	}
+	w->batcher = batcher_new(s->o.zstd);
 	errno = pthread_create(&s->workers[s->nr_workers], NULL, worker_main, w);
 	if (!errno) {
 		s->nr_workers++;
 		return 0;
 	}
-	free(w->room);
-	free(w->packed);
-	ZSTD_freeCCtx(w->zstd);
+	batcher_free(w->batcher);
 	free(w);
 	return err_sys(e, "cannot start a thread that sends pages");
 }
@@ -423,13 +260,13 @@ static bool is_dense(const struct run *r, uint64_t at, uint64_t pages)
 	return (at & ~(BLOCK - 1)) >= r->start && ((end + BLOCK - 1) & ~(BLOCK - 1)) <= run_end(r);
 }
 
-static bool fits(const struct batch *b, const struct sender_from *from, bool dense)
+static bool fits(const struct batch *b, const struct batch_from *from, bool dense)
 {
 	return b->from.nr == from->nr && b->dense == dense && b->from.compare == from->compare &&
 	       b->n < MEMMSG_MAX_RUNS && b->pages < MEMMSG_MAX_PAGES;
 }
 
-int sender_pages(struct sender *s, const struct sender_from *from, const struct run *runs, size_t n,
+int sender_pages(struct sender *s, const struct batch_from *from, const struct run *runs, size_t n,
 		 struct err *e)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -468,7 +305,7 @@ static int send_runs(struct sender *s, uint8_t type, uint32_t nr, const struct r
 	for (size_t i = 0; i < n; i += MEMMSG_MAX_LIST) {
 		size_t some = n - i < MEMMSG_MAX_LIST ? n - i : MEMMSG_MAX_LIST;
 
-		if (send_list(s, s->streams[0], type, nr, false, runs + i, (uint32_t)some, e) < 0)
+		if (send_list(s, type, nr, runs + i, (uint32_t)some, e) < 0)
 			return -1;
 	}
 	return 0;
@@ -552,6 +389,5 @@ struct sender_stats sender_stats(struct sender *s)
 		.zero_pages = s->zero,
 		.dropped_pages = s->dropped,
 		.data_bytes = s->bytes,
-		.raw_bytes = s->raw,
 	};
 }

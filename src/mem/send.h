@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "mem/batch.h"
 #include "mem/msg.h"
 #include "mem/pageset.h"
 #include "wire/peer.h"
@@ -31,18 +32,6 @@ struct sender_opts {
 struct sender_stats {
 	uint64_t data_pages, zero_pages, dropped_pages;
 	uint64_t data_bytes; /* on the wire, of page frames */
-	uint64_t raw_bytes;  /* of the same pages before compression */
-};
-
-/* Where the bytes of an object are. */
-struct sender_from {
-	uint32_t nr;	/* object number */
-	pid_t pid;	/* a space: its process, for process_vm_readv; 0: read `fd` */
-	int fd;		/* a space: its /proc/PID/mem (also for pages without PROT_READ);
-			 * a shared object: itself.  Borrowed until the next sync. */
-	uint64_t *hash; /* shared: one number a page; pages whose hash did not change are not
-			 * sent when `compare`; updated.  NULL: none */
-	bool compare;
 };
 
 int sender_new(struct sender **out, const struct sender_opts *o, struct err *e);
@@ -53,7 +42,7 @@ int sender_object(struct sender *s, const struct memobj *o, struct err *e);
 int sender_gone(struct sender *s, uint32_t nr, struct err *e);
 
 /* Blocks only while the queue is full (bounded). `runs` is copied. */
-int sender_pages(struct sender *s, const struct sender_from *from, const struct run *runs,
+int sender_pages(struct sender *s, const struct batch_from *from, const struct run *runs,
 		 size_t n, struct err *e);
 int sender_zero(struct sender *s, uint32_t nr, const struct run *runs, size_t n,
 		struct err *e);

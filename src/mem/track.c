@@ -74,9 +74,9 @@ void track_close(struct track *t)
 	free(t);
 }
 
-struct sender_from space_from(const struct space *s)
+struct batch_from space_from(const struct space *s)
 {
-	return (struct sender_from){ .nr = s->nr, .pid = s->pid, .fd = s->mem };
+	return (struct batch_from){ .nr = s->nr, .pid = s->pid, .fd = s->mem };
 }
 
 int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e)
@@ -147,7 +147,7 @@ static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t 
 		    struct err *e)
 {
 	own_pageset struct pageset was = PAGESET_INIT, send = PAGESET_INIT;
-	struct sender_from from = { .fd = o->fd };
+	struct batch_from from = { .fd = o->fd };
 	bool resized, again = o->nr != 0;
 
 	pageset_move(&was, &o->present);
@@ -201,7 +201,7 @@ static int scan_and_send(struct track *t, struct sender *to, struct track_round 
 {
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		struct space *s = t->spaces[i];
-		struct sender_from from = space_from(s);
+		struct batch_from from = space_from(s);
 		uint64_t began = clock_ns();
 
 		scan_space(t, s);

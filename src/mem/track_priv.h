@@ -22,6 +22,7 @@ struct track {
 	unsigned rounds;
 	uint64_t scanned_ns; /* when the scan before began */
 	bool frozen;	     /* track_frozen was called since the last round */
+	uint64_t early_pages; /* sent by it */
 
 	/* of the round under way */
 	unsigned attached;
@@ -42,7 +43,7 @@ int announce_space(struct track *t, struct space *s, struct sender *to, struct e
 void scan_views(struct track *t, struct space *s, bool arm);
 /* Sends what shared objects owe, after all views were scanned. */
 int send_shms(struct track *t, struct sender *to, uint64_t *dirty_pages, struct err *e);
-struct sender_from space_from(const struct space *s);
+struct batch_from space_from(const struct space *s);
 struct shm *find_shm(const struct track *t, uint64_t dev, uint64_t ino);
 
 #endif
