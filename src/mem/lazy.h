@@ -52,9 +52,13 @@ int lazy_start(struct lazy **out, const struct lazy_opts *o, struct err *e);
 int lazy_only(struct lazy *l, pid_t vpid, const struct pageset *pages, struct err *e);
 
 /* Remote only: the stream to the source, from now on read by lazy's own thread.
- * Borrowed until lazy_detach or a failure.  May be called again with a new one after the
+ * Borrowed until lazy_detach or lazy_free.  May be called again with a new one after the
  * link was lost: what is still wanted is asked for again.  */
 int lazy_attach(struct lazy *l, struct peer *source, struct err *e);
+
+/* After lazy_wait told that the link is lost (or all is filled and the other end has closed
+ * it): waits for the reading thread; then the peer is the caller's again. */
+void lazy_detach(struct lazy *l);
 
 /* Blocks until the link is lost (returns -1 with its error; attach another), or everything
  * is filled (0), or timeout_ms passed (1; -1: no limit). */

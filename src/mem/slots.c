@@ -161,7 +161,7 @@ void slot_drop(struct slot *one, struct arena *a, unsigned first, unsigned n, ui
 	*data += lost;
 	if (!lost)
 		return;
-	if (!one->nr_data) {
+	if (!one->nr_data && !one->writers) {
 		arena_give(a, one->data, one->huge);
 		one->data = NULL;
 	} else {
@@ -181,7 +181,7 @@ unsigned slot_done(struct slot *one, struct arena *a, unsigned first, unsigned n
 		one->nr_data--;
 		fresh++;
 	}
-	if (fresh && !one->nr_data) {
+	if (fresh && !one->nr_data && !one->writers) {
 		arena_give(a, one->data, one->huge);
 		one->data = NULL;
 	}

@@ -28,6 +28,7 @@ struct slot {
 	uint8_t *data; /* SLOT_SIZE bytes, or NULL while only zeros are here */
 	bool huge;
 	unsigned nr_have, nr_data;
+	unsigned writers; /* somebody copies into data: it stays */
 	uint64_t have[SLOT_WORDS], zero[SLOT_WORDS];
 	uint64_t done[SLOT_WORDS]; /* copied away; memory goes when all data are */
 };

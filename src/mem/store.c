@@ -284,17 +284,21 @@ static int put_data(struct store *s, struct object *o, uint64_t addr, unsigned n
 	}
 	pthread_mutex_lock(&o->lock);
 	one = slots_make(&o->slots, addr);
-	if (o->fd < 0)
+	if (o->fd < 0) {
 		room = slot_room(one, &s->arena, dense);
-	/* Booked before it is copied: nobody reads before the barrier says so. */
-	if (o->fd >= 0 || room)
-		book(s, one, first, n, false);
+		if (!room) {
+			pthread_mutex_unlock(&o->lock);
+			return no_memory(e);
+		}
+		/* In lazy migration others look for it already: booked when it is whole. */
+		one->writers++;
+		pthread_mutex_unlock(&o->lock);
+		memcpy(room + ((size_t)first << MEM_PAGE_SHIFT), data, (size_t)n << MEM_PAGE_SHIFT);
+		pthread_mutex_lock(&o->lock);
+		one->writers--;
+	}
+	book(s, one, first, n, false);
 	pthread_mutex_unlock(&o->lock);
-	if (o->fd >= 0)
-		return 0;
-	if (!room)
-		return no_memory(e);
-	memcpy(room + ((size_t)first << MEM_PAGE_SHIFT), data, (size_t)n << MEM_PAGE_SHIFT);
 	return 0;
 }
 

@@ -320,6 +320,11 @@ void track_get_space(const struct track *t, size_t i, struct track_space *out)
 	};
 }
 
+const struct pageset *track_owed(const struct track *t, size_t i)
+{
+	return &t->spaces[i]->dirty;
+}
+
 bool track_covers(const struct track *t, const struct map *m)
 {
 	return space_covers(m, t->o.small);

@@ -43,6 +43,8 @@ int announce_space(struct track *t, struct space *s, struct sender *to, struct e
 void scan_views(struct track *t, struct space *s, bool arm);
 /* Sends what shared objects owe, after all views were scanned. */
 int send_shms(struct track *t, struct sender *to, uint64_t *dirty_pages, struct err *e);
+/* Lazy: pages of a space that the final pass left here. */
+const struct pageset *track_owed(const struct track *t, size_t i);
 struct batch_from space_from(const struct space *s);
 struct shm *find_shm(const struct track *t, uint64_t dev, uint64_t ino);
 

@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: MIT
+#include "mem/lazytask.h"
+
+#include <fcntl.h>
+#include <linux/userfaultfd.h>
+#include <string.h>
+#include <sys/ioctl.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "mem/maps.h"
+
+enum { AROUND = 16 /* pages given with a fault */, EVENTS = 32 };
+
+struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s,
+			      struct pageset *left)
+{
+	struct lazytask *t = xcalloc(1, sizeof(*t));
+	pthread_rwlockattr_t attr;
+
+	t->uffd = uffd;
+	t->vpid = vpid;
+	t->nr = nr;
+	t->store = s;
+	pageset_move(&t->left, left);
+	t->places = xcalloc(1, sizeof(*t->places));
+	t->places[0] = (struct place){ 0, 0, MEMMSG_MAX_ADDR };
+	t->nr_places = 1;
+	fcntl(uffd, F_SETFL, fcntl(uffd, F_GETFL) | O_NONBLOCK);
+	/* Faults must not wait behind a queue of fillers. */
+	pthread_rwlockattr_init(&attr);
+	pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+	pthread_rwlock_init(&t->events, &attr);
+	pthread_rwlockattr_destroy(&attr);
+	pthread_mutex_init(&t->lock, NULL);
+	return t;
+}
+
+void lazytask_free(struct lazytask *t)
+{
+	if (!t)
+		return;
+	close_fd(&t->uffd);
+	pageset_fini(&t->left);
+	pageset_fini(&t->wanted);
+	free(t->places);
+	pthread_rwlock_destroy(&t->events);
+	pthread_mutex_destroy(&t->lock);
+	free(t);
+}
+
+uint64_t lazytask_left(struct lazytask *t)
+{
+	uint64_t n;
+
+	pthread_mutex_lock(&t->lock);
+	n = t->over ? 0 : t->left.pages;
+	pthread_mutex_unlock(&t->lock);
+	return n;
+}
+
+/* ---- places ---- */
+
+/* Where the page of address `now` was; false: it came into being here. */
+static bool place_then(const struct lazytask *t, uint64_t now, uint64_t *then)
+{
+	for (size_t i = 0; i < t->nr_places; i++) {
+		const struct place *p = &t->places[i];
+
+		if (now - p->now < p->len) {
+			*then = now - p->now + p->then;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Where the page that was at `then` is, and for how many bytes that goes on. */
+static bool place_now(const struct lazytask *t, uint64_t then, uint64_t *now, uint64_t *len)
+{
+	for (size_t i = 0; i < t->nr_places; i++) {
+		const struct place *p = &t->places[i];
+
+		if (then - p->then < p->len) {
+			*now = then - p->then + p->now;
+			*len = p->len - (then - p->then);
+			return true;
+		}
+	}
+	return false;
+}
+
+static void add_place(struct lazytask *t, struct place p)
+{
+	t->places = xrealloc(t->places, (t->nr_places + 1) * sizeof(*t->places));
+	t->places[t->nr_places++] = p;
+}
+
+/* Nothing of before is at [start, end) any more.  `moved`: the pieces go there instead. */
+static void cut_places(struct lazytask *t, uint64_t start, uint64_t end, const uint64_t *moved)
+{
+	size_t n = t->nr_places;
+
+	for (size_t i = 0; i < n; i++) {
+		struct place p = t->places[i];
+		uint64_t a = p.now > start ? p.now : start;
+		uint64_t b = p.now + p.len < end ? p.now + p.len : end;
+
+		if (a >= b)
+			continue;
+		t->places[i].len = a - p.now;
+		if (p.now + p.len > b)
+			add_place(t, (struct place){ b, p.then + (b - p.now), p.now + p.len - b });
+		if (moved)
+			add_place(t, (struct place){ *moved + (a - start), p.then + (a - p.now), b - a });
+	}
+	for (size_t i = 0; i < t->nr_places;)
+		if (t->places[i].len)
+			i++;
+		else
+			t->places[i] = t->places[--t->nr_places];
+}
+
+/* The pages now at [start, end) are not owed any more. */
+static void forget(struct lazytask *t, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < t->nr_places; i++) {
+		const struct place *p = &t->places[i];
+		uint64_t a = p->now > start ? p->now : start;
+		uint64_t b = p->now + p->len < end ? p->now + p->len : end;
+
+		if (a < b)
+			pageset_remove(&t->left, a - p->now + p->then, (b - a) >> MEM_PAGE_SHIFT);
+	}
+	pthread_mutex_unlock(&t->lock);
+}
+
+/* ---- copying ---- */
+
+/* Pages [now, now + n) from data, or zeros.  Returns the pages that are settled (there, or without
+ * a mapping); fewer than n only when events are pending. */
+static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const uint8_t *data)
+{
+	uint64_t done = 0, some = n;
+
+	while (done < n && !t->over) {
+		uint64_t at = now + (done << MEM_PAGE_SHIFT), len = some << MEM_PAGE_SHIFT;
+		struct uffdio_copy c = { .dst = at, .src = (uintptr_t)data + (done << MEM_PAGE_SHIFT),
+					 .len = len };
+		struct uffdio_zeropage z = { .range = { at, len } };
+		int64_t got;
+		int ret = data ? ioctl(t->uffd, UFFDIO_COPY, &c) : ioctl(t->uffd, UFFDIO_ZEROPAGE, &z);
+		int why = errno;
+
+		got = data ? c.copy : z.zeropage;
+		if (ret == 0)
+			got = (int64_t)len;
+		if (got > 0) {
+			*(data ? &t->copied : &t->zeros) += (uint64_t)got >> MEM_PAGE_SHIFT;
+			done += (uint64_t)got >> MEM_PAGE_SHIFT;
+			some = n - done;
+			continue;
+		}
+		switch (why) {
+		case EAGAIN:
+			return done;
+		case EEXIST: /* it was faster: written by the program, or by CRIU */
+			done++;
+			some = n - done;
+			break;
+		case ENOENT: /* not one mapping, or none */
+		case EINVAL:
+			if (some > 1) {
+				some /= 2;
+			} else {
+				done++;
+				some = n - done;
+			}
+			break;
+		default:
+			if (why != ESRCH && why != ENOSPC)
+				log_warn("cannot place pages of process %d: %s", (int)t->vpid,
+					 strerror(why));
+			t->over = true;
+		}
+	}
+	return t->over ? n : done;
+}
+
+/*
+ * Settles up to n pages from `then` on, as far as they are in the store; under `events`, the
+ * pages are out of `left`.  Returns pages settled; *absent: stopped at one that is not here.
+ */
+static uint64_t settle(struct lazytask *t, uint64_t then, uint64_t n, bool *absent)
+{
+	uint64_t done = 0;
+
+	*absent = false;
+	while (done < n && !t->over) {
+		uint64_t at = then + (done << MEM_PAGE_SHIFT), now, len, some = 1, got;
+		const void *data;
+		enum store_page what;
+
+		if (!place_now(t, at, &now, &len)) { /* unmapped, or moved over */
+			done++;
+			continue;
+		}
+		len >>= MEM_PAGE_SHIFT;
+		what = store_peek(t->store, t->nr, at, n - done < len ? n - done : len, &some, &data);
+		if (what == STORE_ABSENT) {
+			*absent = true;
+			break;
+		}
+		got = place_pages(t, now, some, data);
+		if (t->release)
+			store_release(t->store, t->nr, at, got);
+		done += got;
+		if (got < some)
+			break;
+	}
+	return t->over ? n : done;
+}
+
+long lazytask_fill(struct lazytask *t, uint64_t max)
+{
+	uint64_t start = 0, n = 0, done;
+	bool absent;
+	size_t i;
+
+	pthread_rwlock_rdlock(&t->events);
+	pthread_mutex_lock(&t->lock);
+	i = pageset_seek(&t->left, t->cursor);
+	if (i == t->left.n)
+		i = 0;
+	if (i < t->left.n && !t->over) {
+		start = t->left.v[i].start;
+		if (start < t->cursor && t->cursor < run_end(&t->left.v[i]))
+			start = t->cursor;
+		n = (run_end(&t->left.v[i]) - start) >> MEM_PAGE_SHIFT;
+		n = n < max ? n : max;
+		pageset_remove(&t->left, start, n);
+		t->cursor = start + (n << MEM_PAGE_SHIFT);
+	}
+	pthread_mutex_unlock(&t->lock);
+	done = n ? settle(t, start, n, &absent) : 0;
+	if (done < n) {
+		pthread_mutex_lock(&t->lock);
+		pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), n - done);
+		pthread_mutex_unlock(&t->lock);
+	}
+	pthread_rwlock_unlock(&t->events);
+	if (done < n && !done && !absent)
+		return -1;
+	return (long)done;
+}
+
+/* Takes [start, start + n) as far as owed out of left and settles it; under `events`. */
+static void settle_range(struct lazytask *t, uint64_t start, uint64_t n)
+{
+	uint64_t end = start + (n << MEM_PAGE_SHIFT);
+
+	while (start < end && !t->over) {
+		uint64_t span, done;
+		bool absent;
+		size_t i;
+
+		pthread_mutex_lock(&t->lock);
+		i = pageset_seek(&t->left, start);
+		if (i == t->left.n || t->left.v[i].start >= end) {
+			pthread_mutex_unlock(&t->lock);
+			return;
+		}
+		start = t->left.v[i].start > start ? t->left.v[i].start : start;
+		span = (run_end(&t->left.v[i]) - start) >> MEM_PAGE_SHIFT;
+		span = span < (end - start) >> MEM_PAGE_SHIFT ? span : (end - start) >> MEM_PAGE_SHIFT;
+		pageset_remove(&t->left, start, span);
+		pthread_mutex_unlock(&t->lock);
+		done = settle(t, start, span, &absent);
+		pthread_mutex_lock(&t->lock);
+		if (done < span)
+			pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), span - done);
+		pageset_remove(&t->wanted, start, done);
+		pthread_mutex_unlock(&t->lock);
+		if (done < span && !absent)
+			return; /* events first; whoever waits will be served after them */
+		start += (done + absent) << MEM_PAGE_SHIFT;
+	}
+}
+
+/* The same; before the mappings are complete only what somebody waits for. */
+static void settle_owed(struct lazytask *t, uint64_t start, uint64_t n)
+{
+	own_pageset struct pageset waiting = PAGESET_INIT;
+
+	if (t->complete) {
+		settle_range(t, start, n);
+		return;
+	}
+	pageset_add(&waiting, start, n);
+	pthread_mutex_lock(&t->lock);
+	pageset_keep(&waiting, &t->wanted);
+	pthread_mutex_unlock(&t->lock);
+	for (size_t i = 0; i < waiting.n; i++)
+		settle_range(t, waiting.v[i].start, waiting.v[i].pages);
+}
+
+void lazytask_arrived(struct lazytask *t, const struct run *v, size_t n)
+{
+	pthread_rwlock_rdlock(&t->events);
+	for (size_t i = 0; i < n; i++)
+		settle_owed(t, v[i].start, v[i].pages);
+	pthread_rwlock_unlock(&t->events);
+}
+
+void lazytask_close(struct lazytask *t)
+{
+	pthread_rwlock_wrlock(&t->events);
+	t->over = true;
+	close_fd(&t->uffd);
+	pthread_rwlock_unlock(&t->events);
+}
+
+static void wake(struct lazytask *t, uint64_t now, uint64_t n)
+{
+	struct uffdio_range r = { now, n << MEM_PAGE_SHIFT };
+
+	ioctl(t->uffd, UFFDIO_WAKE, &r);
+}
+
+void lazytask_dropped(struct lazytask *t, const struct run *v, size_t n)
+{
+	pthread_rwlock_rdlock(&t->events);
+	pthread_mutex_lock(&t->lock);
+	for (size_t i = 0; i < n; i++) {
+		uint64_t now, len;
+
+		pageset_remove(&t->left, v[i].start, v[i].pages);
+		pageset_remove(&t->wanted, v[i].start, v[i].pages);
+		/* Whoever waits faults again and gets zeros. */
+		if (place_now(t, v[i].start, &now, &len))
+			wake(t, now, v[i].pages);
+	}
+	pthread_mutex_unlock(&t->lock);
+	pthread_rwlock_unlock(&t->events);
+}
+
+/* ---- events ---- */
+
+/* False: not now, events are pending again. */
+static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_ops *ops)
+{
+	uint64_t then, span = 0, done;
+	bool absent = false;
+
+	pthread_mutex_lock(&t->lock);
+	if (place_then(t, now, &then))
+		span = pageset_span(&t->left, then);
+	/* During the restore the neighbours may not be mapped yet. */
+	span = span < AROUND ? span : AROUND;
+	span = span && !t->complete ? 1 : span;
+	if (span)
+		pageset_remove(&t->left, then, span);
+	pthread_mutex_unlock(&t->lock);
+	if (!span) { /* never had a page, or has it already */
+		done = place_pages(t, now, 1, NULL);
+		wake(t, now, 1);
+		return done == 1;
+	}
+	done = settle(t, then, span, &absent);
+	pthread_mutex_lock(&t->lock);
+	if (done < span)
+		pageset_add(&t->left, then + (done << MEM_PAGE_SHIFT), span - done);
+	pageset_remove(&t->wanted, then, done);
+	pthread_mutex_unlock(&t->lock);
+	if (done) {
+		wake(t, now, 1);
+		return true;
+	}
+	if (!absent)
+		return false;
+	if (ops->want)
+		ops->want(ops->arg, t, then);
+	else
+		log_warn("page %#llx of process %d is missing: it waits for ever",
+			 (unsigned long long)then, (int)t->vpid);
+	return true;
+}
+
+static void forked(struct lazytask *t, int uffd, const struct lazytask_ops *ops)
+{
+	struct pageset left = PAGESET_INIT;
+	struct lazytask *child;
+
+	pthread_mutex_lock(&t->lock);
+	pageset_add_set(&left, &t->left);
+	pthread_mutex_unlock(&t->lock);
+	child = lazytask_new(uffd, t->vpid, t->nr, t->store, &left);
+	free(child->places);
+	child->places = xcalloc(t->nr_places + 1, sizeof(*child->places));
+	memcpy(child->places, t->places, t->nr_places * sizeof(*child->places));
+	child->nr_places = t->nr_places;
+	/* Two now need the pages: they stay until the end. */
+	t->release = false;
+	child->complete = (bool)t->complete;
+	ops->forked(ops->arg, child);
+}
+
+static void apply(struct lazytask *t, const struct uffd_msg *m, const struct lazytask_ops *ops)
+{
+	switch (m->event) {
+	case UFFD_EVENT_FORK:
+		forked(t, (int)m->arg.fork.ufd, ops);
+		break;
+	case UFFD_EVENT_REMAP: {
+		uint64_t from = m->arg.remap.from, to = m->arg.remap.to, len = m->arg.remap.len;
+
+		/* What was at the new place went without an event of its own, or with one. */
+		forget(t, to, to + len);
+		cut_places(t, to, to + len, NULL);
+		cut_places(t, from, from + len, &to);
+		break;
+	}
+	case UFFD_EVENT_REMOVE:
+		forget(t, m->arg.remove.start, m->arg.remove.end);
+		break;
+	case UFFD_EVENT_UNMAP:
+		forget(t, m->arg.remove.start, m->arg.remove.end);
+		cut_places(t, m->arg.remove.start, m->arg.remove.end, NULL);
+		break;
+	default:
+		log_warn("userfaultfd told of an unknown event %u", m->event);
+	}
+}
+
+void lazytask_serve(struct lazytask *t, const struct lazytask_ops *ops)
+{
+	uint64_t pending[EVENTS];
+	struct uffd_msg m[EVENTS];
+	size_t n_pending = 0;
+
+	pthread_rwlock_wrlock(&t->events);
+	for (;;) {
+		ssize_t n = t->over ? 0 : read(t->uffd, m, (EVENTS - n_pending) * sizeof(*m));
+		size_t kept = 0, k = n > 0 ? (size_t)n / sizeof(*m) : 0;
+
+		if (n < 0 && errno != EAGAIN && errno != EINTR)
+			t->over = true;
+		for (size_t i = 0; i < k; i++) {
+			if (m[i].event != UFFD_EVENT_PAGEFAULT) {
+				apply(t, &m[i], ops);
+				continue;
+			}
+			t->faults++;
+			pending[n_pending++] = m[i].arg.pagefault.address & ~(uint64_t)(MEM_PAGE - 1);
+		}
+		/* Faults after events: a copy is refused while one is pending. */
+		for (size_t i = 0; i < n_pending; i++)
+			if (!t->over && !serve_fault(t, pending[i], ops))
+				pending[kept++] = pending[i];
+		n_pending = kept;
+		if (t->over || (!n_pending && k < EVENTS - n_pending))
+			break;
+		/* Refused, and its event is not here yet: the program is on its way into it. */
+		if (!k)
+			sched_yield();
+		if (n_pending == EVENTS) { /* let them fault again */
+			for (size_t i = 0; i < n_pending; i++)
+				wake(t, pending[i], 1);
+			n_pending = 0;
+		}
+	}
+	pthread_rwlock_unlock(&t->events);
+}
