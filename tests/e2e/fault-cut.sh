@@ -11,7 +11,7 @@ fault_setup
 
 stopped() { # the migrator has stopped itself
 	on a sh -c 'for p in /proc/[0-9]*; do
-		[ "$(readlink $p/exe)" = /usr/local/bin/pmigrate ] && grep -q "^State:.*T (stopped)" $p/status && exit 0; done; exit 1'
+		[ "$(readlink $p/exe)" = /usr/local/sbin/pmigrate ] && grep -q "^State:.*T (stopped)" $p/status && exit 0; done; exit 1'
 }
 
 for step in begin area copy recopy stop last config hold commit commit.done; do
@@ -19,7 +19,7 @@ for step in begin area copy recopy stop last config hold commit commit.done; do
 	job=$!
 	wait_for 20 stopped
 	lab_do cut b
-	on a sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /usr/local/bin/pmigrate ] && kill -CONT ${p#/proc/}; done; :'
+	on a sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /usr/local/sbin/pmigrate ] && kill -CONT ${p#/proc/}; done; :'
 	code=0
 	wait $job || code=$?
 	case $step in
