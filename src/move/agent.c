@@ -110,7 +110,7 @@ static int settle_stale(struct agent *a, struct strv *stale, struct err *e)
 		same = engine && ct && !strcmp(engine, a->ops->name) &&
 		       !strcmp(ct, a->open.desc.id);
 		s = journal_get_state(j);
-		journal_close(j);
+		journal_free(j);
 		if (!same || s == JOURNAL_DONE || s == JOURNAL_UNDONE)
 			continue;
 		if (s == JOURNAL_ACTIVE && !live && !(a->open.flags & OPEN_DRY_RUN)) {
@@ -318,7 +318,7 @@ static void settle(const struct msg_ask *ask, struct msg_asked *out)
 	if (journal_peek(ask->id, ROLE_DEST, &j, &live, NULL) < 0)
 		return; /* none */
 	out->state = journal_get_state(j);
-	journal_close(j);
+	journal_free(j);
 	if (ask->verdict == VERDICT_ASK || out->state == JOURNAL_DONE ||
 	    out->state == JOURNAL_UNDONE)
 		return;

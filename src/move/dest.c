@@ -21,7 +21,7 @@ enum { TAKE_OVER_MS = 10000 };
 
 void dest_fini(struct dest *d)
 {
-	journal_close(d->journal);
+	journal_free(d->journal);
 	close_fd(&d->lock_fd);
 	ct_fini(&d->home);
 	*d = (struct dest)DEST_INIT;
@@ -86,7 +86,7 @@ static int open_by_force(const char *id, struct journal **out, struct err *e)
 	pid_t owner = 0;
 
 	for (;;) {
-		if (journal_open(id, ROLE_DEST, out, &owner, e) == 0)
+		if (journal_resume(id, ROLE_DEST, out, &owner, e) == 0)
 			return 0;
 		if (e->code != ERR_LOCKED || owner <= 1 || !clock_left_ms(deadline))
 			return -1;

@@ -93,7 +93,7 @@ static struct journal *journal_new(const char *id)
 	return j;
 }
 
-void journal_close(struct journal *j)
+void journal_free(struct journal *j)
 {
 	if (!j)
 		return;
@@ -157,7 +157,7 @@ int journal_create(const char *id, enum journal_role role, struct journal **out,
 	*out = j;
 	return 0;
 fail:
-	journal_close(j);
+	journal_free(j);
 	return -1;
 }
 
@@ -180,7 +180,7 @@ static int read_one(const char *id, enum journal_role role, struct journal **out
 	return 0;
 }
 
-int journal_open(const char *id, enum journal_role role, struct journal **out, pid_t *owner,
+int journal_resume(const char *id, enum journal_role role, struct journal **out, pid_t *owner,
 		 struct err *e)
 {
 	own_free char *path = path_of(id, role);
@@ -199,7 +199,7 @@ int journal_open(const char *id, enum journal_role role, struct journal **out, p
 		if (owner)
 			*owner = p ? atoi(p) : 0;
 		err_set(e, ERR_LOCKED, "migration %s is running (process %s)", id, p ? p : "?");
-		journal_close(j);
+		journal_free(j);
 		return -1;
 	}
 	if (read_one(id, role, &j, e) < 0)
@@ -207,7 +207,7 @@ int journal_open(const char *id, enum journal_role role, struct journal **out, p
 	j->fd = take_fd(&fd);
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	if (journal_put(j, "pid", pid, e) < 0) {
-		journal_close(j);
+		journal_free(j);
 		return -1;
 	}
 	*out = j;
@@ -335,7 +335,7 @@ static void prune_role(enum journal_role role)
 
 			if (ended && !live && (old || n - i > KEEP_FILES))
 				unlink(path);
-			journal_close(j);
+			journal_free(j);
 		}
 		free(ids[i]);
 	}

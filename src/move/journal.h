@@ -54,9 +54,9 @@ int journal_create(const char *id, enum journal_role role, struct journal **out,
 		   struct err *e);
 
 /* An existing one.  ERR_ABSENT; ERR_LOCKED when its process lives (*owner, may be NULL). */
-int journal_open(const char *id, enum journal_role role, struct journal **out, pid_t *owner,
+int journal_resume(const char *id, enum journal_role role, struct journal **out, pid_t *owner,
 		 struct err *e);
-void journal_close(struct journal *j); /* NULL is fine */
+void journal_free(struct journal *j); /* NULL is fine */
 
 const char *journal_id(const struct journal *j);
 

@@ -13,7 +13,7 @@ enum { STOP_MS = 120000 };
 
 void origin_fini(struct origin *o)
 {
-	journal_close(o->journal);
+	journal_free(o->journal);
 	close_fd(&o->lock_fd);
 	ct_fini(&o->ct);
 	*o = (struct origin)ORIGIN_INIT;
@@ -99,7 +99,7 @@ int origin_resume(struct origin *o, const char *id, struct err *e)
 	enum journal_state s;
 
 	*o = (struct origin)ORIGIN_INIT;
-	if (journal_open(id, ROLE_SOURCE, &o->journal, NULL, e) < 0)
+	if (journal_resume(id, ROLE_SOURCE, &o->journal, NULL, e) < 0)
 		return -1;
 	s = journal_get_state(o->journal);
 	engine = journal_get(o->journal, "engine");

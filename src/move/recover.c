@@ -154,7 +154,7 @@ static int recover_dest(const char *id, const char *verdict, const struct teller
 	if (journal_peek(id, ROLE_DEST, &j, &live, e) < 0)
 		return -1;
 	s = journal_get_state(j);
-	journal_close(j);
+	journal_free(j);
 	if (s == JOURNAL_DONE || s == JOURNAL_UNDONE)
 		return 0;
 	if (live)
@@ -251,7 +251,7 @@ static bool is_about(const char *id, const char *name, bool *live, enum journal_
 	same = (ct && !strcmp(ct, name)) || (called && !strcmp(called, name));
 	*state = journal_get_state(j);
 	*host = journal_get(j, "host") ? xstrdup(journal_get(j, "host")) : NULL;
-	journal_close(j);
+	journal_free(j);
 	return same;
 }
 
@@ -273,7 +273,7 @@ static int settle_one(const char *id, const struct job *job, const char *host,
 	if (journal_peek(id, ROLE_SOURCE, &j, &live, e) < 0)
 		return -1;
 	now = journal_get_state(j);
-	journal_close(j);
+	journal_free(j);
 	event_decision(ev, "an interrupted migration, %s, was %s", id,
 		       now == JOURNAL_DONE ? "finished" : "undone");
 	*settled = now == JOURNAL_DONE && host && job->dst.where.host &&

@@ -102,7 +102,7 @@ static int settle_stale(struct source *s, struct err *e)
 
 		if (journal_peek(id, ROLE_SOURCE, &j, &live, NULL) == 0)
 			ours = journal_get_state(j);
-		journal_close(j);
+		journal_free(j);
 		if (ours != JOURNAL_UNDONE || live) {
 			err_set(e, ERR_LOCKED, "%s has an unfinished migration %s of it",
 				s->remote.hello.host, id);

@@ -89,7 +89,7 @@ static int status_role(const struct teller *t, enum journal_role role, struct er
 		s = journal_get_state(j);
 		if (t->all || live || (s != JOURNAL_DONE && s != JOURNAL_UNDONE))
 			say_one(t, j, role, live);
-		journal_close(j);
+		journal_free(j);
 	}
 	free(ids);
 	return 0;

@@ -144,21 +144,21 @@ static void test_journal_is_read_again(void **state)
 	assert_int_equal(journal_put(j, "private", "/vz/private/101", &e), 0);
 	assert_int_equal(journal_create("101-x", ROLE_SOURCE, &again, &e), -1);
 	assert_int_equal(e.code, ERR_EXISTS);
-	assert_int_equal(journal_open("101-x", ROLE_SOURCE, &again, &owner, &e), -1);
+	assert_int_equal(journal_resume("101-x", ROLE_SOURCE, &again, &owner, &e), -1);
 	assert_int_equal(e.code, ERR_LOCKED);
 	assert_int_equal(owner, getpid());
 	assert_int_equal(journal_peek("101-x", ROLE_SOURCE, &again, &live, &e), 0);
 	assert_true(live);
-	journal_close(again);
+	journal_free(again);
 	journal_set_state(j, JOURNAL_COMMITTED, &e);
-	journal_close(j);
+	journal_free(j);
 
-	assert_int_equal(journal_open("101-x", ROLE_SOURCE, &again, &owner, &e), 0);
+	assert_int_equal(journal_resume("101-x", ROLE_SOURCE, &again, &owner, &e), 0);
 	assert_int_equal(journal_get_state(again), JOURNAL_COMMITTED);
 	assert_string_equal(journal_get(again, "private"), "/vz/private/101");
 	assert_null(journal_get(again, "priv"));
-	journal_close(again);
-	assert_int_equal(journal_open("102-x", ROLE_SOURCE, &again, &owner, &e), -1);
+	journal_free(again);
+	assert_int_equal(journal_resume("102-x", ROLE_SOURCE, &again, &owner, &e), -1);
 	assert_int_equal(e.code, ERR_ABSENT);
 }
 
@@ -176,7 +176,7 @@ static void test_journal_torn_line(void **state)
 	assert_int_equal(journal_peek("torn", ROLE_DEST, &j, &live, NULL), 0);
 	assert_int_equal(journal_get_state(j), JOURNAL_READY);
 	assert_false(live);
-	journal_close(j);
+	journal_free(j);
 }
 
 static void test_journal_ids(void **state)
