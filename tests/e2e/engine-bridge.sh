@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # Bridged adapters, the scripts of a container, a single service by --init with its log, the small programs.
+# vm: short
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 lab_start --image mini a b

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MIT
 # A small container: created, started, reachable from another server by IPv4 and IPv6, limited, stopped in time,
 # and nothing is left of it; its config is not touched by any of that.
+# vm: full
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 lab_start --image mini a b
