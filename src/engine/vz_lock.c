@@ -71,15 +71,18 @@ static char *note_text(const struct note *n)
 				  xstrdup("another process");
 }
 
-/* vz_locked_by holds a lock for an instant: that must not count. */
+/* vz_locked_by holds a lock for an instant, and a process that was killed dies a moment later:
+ * these must not count. */
+enum { FLOCK_TRIES = 50, FLOCK_PAUSE_MS = 5 };
+
 static int flock_patiently(int fd)
 {
 	for (int tries = 0;; tries++) {
 		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
 			return 0;
-		if (errno != EWOULDBLOCK || tries == 3)
+		if (errno != EWOULDBLOCK || tries == FLOCK_TRIES)
 			return -1;
-		clock_sleep_ms(5);
+		clock_sleep_ms(FLOCK_PAUSE_MS);
 	}
 }
 
