@@ -222,6 +222,9 @@ static int send_compared(struct pass *p, struct err *e)
 
 int send_large(struct pass *p, struct err *e)
 {
+	/* The readers put them there: not before they are through is the list complete. */
+	if (pool_drain(p->pool, e) < 0)
+		return -1;
 	if (!spill_size(p->large))
 		return 0;
 	if (p->to_empty)
