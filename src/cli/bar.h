@@ -19,7 +19,7 @@ void bar_begin(struct bar *b, uint64_t now_ns);
 void bar_look(struct bar *b, uint64_t bytes, uint64_t now_ns);
 /*
  * "[=====>    ]  42%  1.2 GiB of 2.9 GiB  210 MiB/s  ETA 8 s", at most `columns`
- * wide.  A total of 0, or one that was passed, shows no bar and no ETA.
+ * (and at most 180) wide; the bar takes what the text leaves.  A total of 0, or one that was passed, shows no bar and no ETA.
  */
 void bar_text(const struct bar *b, uint64_t bytes, uint64_t total, size_t columns, char *out,
 	      size_t size);

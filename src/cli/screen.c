@@ -18,7 +18,7 @@
 #include "cli/bar.h"
 #include "cli/watch.h"
 
-enum { LABEL = 28, COLUMNS_DEFAULT = 80, LINE = 1400 };
+enum { LABEL = 22, COLUMNS_DEFAULT = 80, LINE = 1400 };
 
 struct screen {
 	FILE *to, *errors;
@@ -125,7 +125,7 @@ static void screen_tick(void *arg, const struct progress *now)
 		return;
 	if (width <= LABEL + 20)
 		return;
-	bar_text(&s->bar, s->bytes, total, width - LABEL - 4, text, sizeof(text));
+	bar_text(&s->bar, s->bytes, total, width - LABEL - 3, text, sizeof(text));
 	fprintf(s->to, "\r  %-*s%s\033[K", LABEL, phase_text(s->phase), text);
 	fflush(s->to);
 	s->drawn = true;

@@ -21,6 +21,7 @@ enum { TICK_MS = 200, TICKS_A_LINE = 5, LINE_MAX_BYTES = 512 };
 struct live {
 	char *path;
 	const struct tree_progress *tree;
+	uint64_t first_bytes, first_items;
 	struct progress *out;
 	_Atomic int phase;
 	pthread_t thread;
@@ -60,6 +61,10 @@ static void pass_on(const struct live *l)
 	l->out->bytes_total = l->tree->bytes_expected;
 	l->out->items = l->tree->files;
 	l->out->items_total = l->tree->files_expected;
+	if (l->phase == PHASE_COPY && !l->tree->bytes_expected) {
+		l->out->bytes_total = l->first_bytes;
+		l->out->items_total = l->first_items;
+	}
 }
 
 static void *live_main(void *arg)
@@ -86,7 +91,8 @@ static void *live_main(void *arg)
 	return NULL;
 }
 
-struct live *live_start(const char *id, const struct tree_progress *tree, struct progress *out)
+struct live *live_start(const char *id, const struct tree_progress *tree, uint64_t first_bytes,
+			uint64_t first_items, struct progress *out)
 {
 	struct live *l;
 
@@ -95,6 +101,8 @@ struct live *live_start(const char *id, const struct tree_progress *tree, struct
 	l = xcalloc(1, sizeof(*l));
 	l->path = xasprintf(LIVE_DIR "/%s", id);
 	l->tree = tree;
+	l->first_bytes = first_bytes;
+	l->first_items = first_items;
 	l->out = out;
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->wake, NULL);

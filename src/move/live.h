@@ -15,8 +15,10 @@
 
 struct live;
 
-/* Starts the thread; NULL when that is not possible (only `status` misses it). */
-struct live *live_start(const char *id, const struct tree_progress *tree, struct progress *out);
+/* Starts the thread; NULL when that is not possible (only `status` misses it).  What the
+ * first pass will come to (0: not known) is told as long as the mover does not know. */
+struct live *live_start(const char *id, const struct tree_progress *tree, uint64_t first_bytes,
+			uint64_t first_items, struct progress *out);
 /* The phase it is in; any time.  NULL live is fine. */
 void live_phase(struct live *l, enum phase p);
 void live_stop(struct live *l);

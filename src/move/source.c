@@ -455,7 +455,8 @@ static int run_steps(struct source *s, struct err *e)
 {
 	enum step_outcome outcome;
 
-	s->live = live_start(s->id, &s->tree_progress, &s->ev->progress);
+	s->live = live_start(s->id, &s->tree_progress, s->need.bytes, s->need.inodes,
+			     &s->ev->progress);
 	streams_init(&s->streams, s->remote.peer);
 	s->n_tree = 1;
 	outcome = steps_run(online_wanted(s) ? online : cold, &hooks, s, e);

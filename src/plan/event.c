@@ -19,9 +19,9 @@ static const struct {
 	[PHASE_LAST] = { "last", "Copying last changes" },
 	[PHASE_HOLD] = { "hold", "Preparing there" },
 	[PHASE_START] = { "start", "Letting it run there" },
-	[PHASE_LAZY] = { "lazy", "Copying the rest of memory" },
+	[PHASE_LAZY] = { "lazy", "Fetching the rest" },
 	[PHASE_RETIRE] = { "retire", "Retiring the source" },
-	[PHASE_UNDO] = { "undo", "Putting everything back" },
+	[PHASE_UNDO] = { "undo", "Putting it all back" },
 };
 
 const char *phase_word(enum phase p)

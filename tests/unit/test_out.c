@@ -382,6 +382,8 @@ static void test_bar(void **state)
 	bar_text(&b, 50 << 20, 100 << 20, 120, text, sizeof(text));
 	assert_string_equal(text, "[============>           ]  50%  50.0 MiB of 100 MiB"
 				  "  50.0 MiB/s  ETA 1.00 s");
+	bar_text(&b, 50 << 20, 100 << 20, 55, text, sizeof(text));
+	assert_string_equal(text, "[=======>      ]  50%  50.0 MiB  50.0 MiB/s  ETA 1.00 s");
 	bar_text(&b, 50 << 20, 0, 120, text, sizeof(text));
 	assert_string_equal(text, "50.0 MiB  50.0 MiB/s");
 	bar_text(&b, 100 << 20, 100 << 20, 20, text, sizeof(text));

@@ -1,0 +1,101 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+#
+# Every check that two servers can be made to fail: its exit code, its word of -f, and what the bypass makes of it.
+. "$(dirname "$0")/../lib.sh"
+. "$TESTS/faults.sh"
+
+lab_start --vz 512M --image mini a b
+fault_setup
+on a cp /etc/vz/conf/101.conf /tmp/101.conf
+
+config() { # LINE: the container's configuration with one more line
+	on a sh -c 'cat /tmp/101.conf; printf "%s\n" "$0"' "$1" >"$TEST_DIR/conf"
+	put a /etc/vz/conf/101.conf <"$TEST_DIR/conf"
+}
+
+# The check fails with CODE; its own word lets it pass; another word does not.
+check() { # CODE WORD TEXT
+	expect_exit "$1" on a pmigrate c 101 c root@b --dry-run
+	expect_out "failed: .*$3"
+	[ "$2" = all ] || expect_exit "$1" on a pmigrate c 101 c root@b --dry-run --nodeps=cpu_check
+	expect_exit 0 on a pmigrate c 101 c root@b --dry-run --nodeps="$2"
+	expect_out "bypassed: .*$3"
+}
+
+# ---- 32: technologies
+config 'TECHNOLOGIES="x86_64 wormhole nptl"'
+check 32 technologies wormhole
+
+# ---- 36: a directory of the server
+config 'BINDMOUNT="/srv/data:/data"'
+check 36 bindmount /srv/data
+
+# ---- 11: templates
+config 'OSTEMPLATE=".centos-6-x86"'
+check 11 template_area_sync centos-6-x86
+on b mkdir -p /vz/template/centos/6/x86
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+
+# ---- 33: rate, only where traffic is shaped
+config 'RATE="eth7:1:8"'
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+on b sh -c 'mkdir -p /etc/vz/conf; echo "TRAFFIC_SHAPING=yes" >>/etc/vz/vz.conf; echo "1 0.0.0.0/0" >/etc/vz/conf/networks_classes'
+check 33 rate eth7
+config 'RATE="eth0:3:8"'
+check 33 rate eth0:3:8
+config 'RATE="eth0:1:8"'
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+
+# ---- 30: licence: full, expired, garbled; several add up
+config ''
+on b sh -c 'mkdir -p /etc/vz/licenses && printf "ct_total=\"0\"\nexpiration=\"never\"\n" >/etc/vz/licenses/one'
+check 30 license 'may run 0'
+on b sh -c 'printf "ct_total=5\nexpiration=2001-01-01\n" >/etc/vz/licenses/one'
+check 30 license expired
+on b sh -c 'echo nonsense >/etc/vz/licenses/one'
+check 30 license 'line 1'
+on b sh -c 'printf "ct_total=0\n" >/etc/vz/licenses/one; printf "ct_total=1\nexpiration=2999-12-31\n" >/etc/vz/licenses/two'
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+on b rm -r /etc/vz/licenses
+
+# ---- 31: no room; no word but its own, and then only a warning
+on a sh -c 'head -c 400000000 /dev/zero | tr "\0" x >/vz/private/101/large'
+on b sh -c 'head -c 300000000 /dev/zero | tr "\0" x >/vz/full'
+check 31 disk_space 'are needed'
+on b rm /vz/full
+on a rm /vz/private/101/large
+
+# ---- 12: an address in use: of a running container, of the server itself
+on b ip address add 10.77.1.101/32 dev lo
+check 12 all 10.77.1.101
+on b ip address del 10.77.1.101/32 dev lo
+
+# ---- 13: a mount script
+on a sh -c 'printf "#!/bin/sh\n" >/etc/vz/conf/101.mount; chmod 755 /etc/vz/conf/101.mount'
+check 13 all 'mount script'
+on a rm /etc/vz/conf/101.mount
+
+# ---- 45, 9: name and ID; nothing helps
+on b sh -c 'mkdir /tmp/empty'
+must on b pctl create 301 --empty --name first
+expect_exit 45 on a pmigrate c 101 c root@b --dry-run -f
+must on b pctl destroy 301
+must on b pctl create 101 --empty
+expect_exit 9 on a pmigrate c 101 c root@b --dry-run -f
+must on b pctl destroy 101
+
+# ---- 37: another engine
+expect_exit 37 on a pmigrate c 101 c root@b/podman:101 --dry-run
+
+# ---- bypassed and failed, running: it is moved, and left stopped
+config 'TECHNOLOGIES="wormhole"'
+expect_exit 0 on a pmigrate c 101 c root@b -f
+expect_out 'will not be started'
+expect_eq "$(state_on a) $(state_on b)" "absent stopped" "states after a bypass"
+# …but a bypass that nothing needed changes nothing
+on b sh -c 'sed -i /TECHNOLOGIES/d /etc/vz/conf/101.conf'
+must on b pctl start 101
+expect_exit 0 on b pmigrate c 101 c root@a -f -r yes
+expect_eq "$(where_is)" a "where it is after a bypass that nothing needed"
+log_check a
