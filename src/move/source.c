@@ -97,13 +97,6 @@ static bool must_stop(const void *ctx)
 	return s->was != CT_STOPPED && !s->job->readonly;
 }
 
-static bool retires(const void *ctx)
-{
-	const struct source *s = ctx;
-
-	return !s->job->readonly;
-}
-
 static int step_begin(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
@@ -352,7 +345,7 @@ static const struct step cold[] = {
 	{ "config", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_config, NULL },
 	{ "hold", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_hold, NULL },
 	{ "commit", PHASE_START, STEP_COMMIT, NULL, step_commit, NULL },
-	{ "retire", PHASE_RETIRE, STEP_AFTER, retires, step_retire, NULL },
+	{ "retire", PHASE_RETIRE, STEP_AFTER, NULL, step_retire, NULL },
 	{ .name = NULL },
 };
 
@@ -371,7 +364,7 @@ static const struct step online[] = {
 	{ "restore", PHASE_HOLD, STEP_REVERSIBLE, NULL, online_step_restore, NULL },
 	{ "commit", PHASE_START, STEP_COMMIT, NULL, step_commit, NULL },
 	{ "follow", PHASE_LAZY, STEP_AFTER, NULL, online_step_follow, NULL },
-	{ "retire", PHASE_RETIRE, STEP_AFTER, retires, step_retire, NULL },
+	{ "retire", PHASE_RETIRE, STEP_AFTER, NULL, step_retire, NULL },
 	{ .name = NULL },
 };
 

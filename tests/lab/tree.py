@@ -35,11 +35,8 @@ def open_quietly(path):
 
 
 def content(fd, size):
-    """(SHA-256 of the content, pieces with data of all pieces)"""
-    digest = hashlib.sha256()
-    while chunk := os.read(fd, 1 << 20):
-        digest.update(chunk)
-    pieces, at = set(), 0
+    """(SHA-256 of where there is something and what, pieces with data of all pieces); zeros and holes hash alike"""
+    digest, pieces, at = hashlib.sha256(), set(), 0
     while at < size:
         try:
             begin = os.lseek(fd, at, os.SEEK_DATA)
@@ -48,7 +45,12 @@ def content(fd, size):
                 break
             raise
         at = os.lseek(fd, begin, os.SEEK_HOLE)
-        pieces.update(range(begin // PIECE, (at - 1) // PIECE + 1))
+        for number in range(begin // PIECE, (at - 1) // PIECE + 1):
+            if number in pieces:
+                continue
+            pieces.add(number)
+            if piece := os.pread(fd, PIECE, number * PIECE).rstrip(b"\0"):
+                digest.update(b"%d:%d:" % (number, len(piece)) + piece)
     return digest.hexdigest(), "%d/%d" % (len(pieces), -(-size // PIECE))
 
 
@@ -87,17 +89,22 @@ def describe(path, name, st, links):
     return " ".join(words + xattrs(path))
 
 
-def walk(root, excluded):
-    device, links = os.lstat(root).st_dev, {}
-    todo = [b"."]
-    while todo:
-        name = todo.pop()
-        path = os.path.join(root, name)
-        st = os.lstat(path)
-        print(describe(path, name, st, links))
-        if stat.S_ISDIR(st.st_mode) and st.st_dev == device:
-            below = [n if name == b"." else name + b"/" + n for n in os.listdir(path)]
-            todo += sorted((n for n in below if n not in excluded), reverse=True)
+def walk(name, base, device, links, excluded):
+    """`base` is the entry's name in the current directory: paths may be longer than any system call takes"""
+    st = os.lstat(base)
+    print(describe(base, name, st, links))
+    if not stat.S_ISDIR(st.st_mode) or st.st_dev != device:
+        return
+    here = os.open(".", os.O_RDONLY)
+    os.chdir(base)
+    for below in sorted(os.listdir(b".")):
+        below_name = below if name == b"." else name + b"/" + below
+        if below_name not in excluded:
+            walk(below_name, below, device, links, excluded)
+    os.fchdir(here)
+    os.close(here)
 
 
-walk(os.fsencode(sys.argv[1]), {os.fsencode(a).strip(b"/") for a in sys.argv[2:]})
+sys.setrecursionlimit(100000)
+os.chdir(sys.argv[1])
+walk(b".", b".", os.lstat(".").st_dev, {}, {os.fsencode(a).strip(b"/") for a in sys.argv[2:]})
