@@ -9,6 +9,7 @@
  *	/sys/fs/cgroup is cgroup2, hybrid hosts	systemd on v1 cannot be restored; limits are
  *	included				on the host's side
  *	/proc/pressure masked, and systemd told	a restored pressure trigger only says POLLERR
+ *	(vz_dropin.c)
  *	/run/credentials a shared tmpfs		credentials would be on ramfs, which is not dumped
  *	no MPTCP in the network			sockets that CRIU does not know
  *	annotation org.criu.config		cgroup-root and file systems, for `runc checkpoint`
@@ -20,7 +21,6 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/own.h"
@@ -278,36 +278,4 @@ int vz_bundle_write(const struct vz *v, const struct vz_init *init, struct err *
 	json = xmust(cJSON_Print(c));
 	cJSON_Delete(c);
 	return write_text(v, "config.json", json, e);
-}
-
-static int make_and_enter(int *dir, const char *name, struct err *e)
-{
-	int next;
-
-	if (mkdirat(*dir, name, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, "cannot make %s in the container", name);
-	next = path_open_beneath(*dir, name, O_RDONLY | O_DIRECTORY, 0);
-	if (next < 0)
-		return err_sys(e, "cannot open %s in the container", name);
-	close_fd(dir);
-	*dir = next;
-	return 0;
-}
-
-int vz_live_drop_in(int root, struct err *e)
-{
-	static const char text[] = "# written by pmigrate: pressure triggers cannot be restored\n"
-				   "[Manager]\nDefaultMemoryPressureWatch=off\n";
-	own_fd int dir = path_open_beneath(root, "run", O_RDONLY | O_DIRECTORY, 0);
-	own_fd int file = -1;
-
-	if (dir < 0)
-		return err_sys(e, "cannot open /run in the container");
-	if (make_and_enter(&dir, "systemd", e) < 0 || make_and_enter(&dir, "system.conf.d", e) < 0)
-		return -1;
-	file = openat(dir, "10-pmigrate-live.conf", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
-		      0644);
-	if (file < 0 || write_all(file, text, sizeof(text) - 1) < 0)
-		return err_sys(e, "cannot write /run/systemd/system.conf.d in the container");
-	return 0;
 }

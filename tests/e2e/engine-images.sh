@@ -45,9 +45,22 @@ for release in 12 13; do
 	expect_eq "$(on a find /vz/private/$id/etc/systemd /vz/private/$id/usr/lib/systemd -name '*pmigrate*')" "" "files of ours in the tree"
 	expect_eq "$(on a pctl exec $id sh -c 'unshare --uts true 2>/dev/null || echo refused')" refused "a nested UTS namespace"
 	expect_eq "$(on a pctl exec $id cat /proc/sys/net/mptcp/enabled)" 0 MPTCP
+	# the same user namespace for all, also for services that ask for one of their own
+	# shellcheck disable=SC2016
+	expect_eq "$(on a sh -c 'for p in $(runc ps -f json "$1" | tr -d "[]," ); do readlink /proc/$p/ns/user; done | sort -u | wc -l' sh $id)" 1 "user namespaces"
 	# nothing that CRIU could not name: every open file of the first process is in the container
 	# shellcheck disable=SC2016
 	expect_eq "$(on a sh -c 'p=$(runc state "$1" | sed -n "s/.*\"pid\": \([0-9]*\).*/\1/p"); ls -l /proc/$p/fd/0 /proc/$p/fd/1 /proc/$p/fd/2 | sed "s/.*-> //" | sort -u' sh $id)" /dev/null stdio
+	echo "# debian$release by runc's own checkpoint and restore"
+	expect_exit 0 on a runc checkpoint --tcp-established --file-locks --ext-unix-sk --image-path /srv/cp --work-path /srv/cpw $id
+	expect_eq "$(on a pctl status $id)" "CTID $id stopped" "status after the checkpoint"
+	expect_exit 0 on a runc restore -d --tcp-established --file-locks --ext-unix-sk --image-path /srv/cp --work-path /srv/cpw \
+		--bundle /run/pmigrate/vz/$id $id
+	must on a rm -rf /srv/cp /srv/cpw
+	expect_eq "$(on a pctl status $id)" "CTID $id running" "status after the restore"
+	must on a pctl exec $id systemctl restart nginx
+	expect_eq "$(on a pctl exec $id systemctl is-system-running)" running "systemd's state after the restore"
+	expect_exit 0 on b curl -sfI "http://10.77.2.$release"
 	stopped_in_ms $id 30000
 done
 
