@@ -47,7 +47,7 @@ for release in 12 13; do
 	expect_eq "$(on a pctl exec $id cat /proc/sys/net/mptcp/enabled)" 0 MPTCP
 	# the same user namespace for all, also for services that ask for one of their own
 	# shellcheck disable=SC2016
-	expect_eq "$(on a sh -c 'for p in $(runc ps -f json "$1" | tr -d "[]," ); do readlink /proc/$p/ns/user; done | sort -u | wc -l' sh $id)" 1 "user namespaces"
+	expect_eq "$(on a sh -c 'for p in $(runc ps -f json "$1" | tr "[]," "   "); do readlink /proc/$p/ns/user; done | sort -u | wc -l' sh $id)" 1 "user namespaces"
 	# nothing that CRIU could not name: every open file of the first process is in the container
 	# shellcheck disable=SC2016
 	expect_eq "$(on a sh -c 'p=$(runc state "$1" | sed -n "s/.*\"pid\": \([0-9]*\).*/\1/p"); ls -l /proc/$p/fd/0 /proc/$p/fd/1 /proc/$p/fd/2 | sed "s/.*-> //" | sort -u' sh $id)" /dev/null stdio
