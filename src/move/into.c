@@ -77,6 +77,19 @@ static const struct step from_server[] = {
 	{ .name = NULL },
 };
 
+static int step_copy_image(void *ctx, struct err *e)
+{
+	return into_image_copy(ctx, e);
+}
+
+static const struct step from_image[] = {
+	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, NULL },
+	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy_image, NULL },
+	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
+	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
+	{ .name = NULL },
+};
+
 /* --- the whole --------------------------------------------------------------------- */
 
 static void show_phase(void *ctx, const struct step *st)
@@ -120,7 +133,7 @@ static void tell_end(struct into *n)
 	struct final_state f = {
 		.id = n->source,
 		.source = n->source,
-		.source_state = "running",
+		.source_state = n->image ? "stopped" : "running",
 		.destination = host,
 		.destination_id = n->desc.id,
 		.destination_state = n->registered ? "stopped" : "absent",
@@ -132,8 +145,10 @@ static void tell_end(struct into *n)
 		n->account.total_ms = (double)(clock_ns() - n->begun_ns) / 1e6;
 		event_account(n->ev, &n->account);
 		into_note(n, "not_started",
-			  "Container %s is not started: %s still has its addresses; stop that one, "
-			  "then: pctl start %s",
+			  n->image ? "Container %s is not started: %s must stay shut off then; "
+				     "pctl start %s" :
+				     "Container %s is not started: %s still has its addresses; stop "
+				     "that one, then: pctl start %s",
 			  n->desc.id, n->source, n->desc.id);
 	}
 	event_state(n->ev, &f);
@@ -161,7 +176,8 @@ static int run(struct into *n, struct err *e)
 		return err_hint(e, "run it on %s, with localhost/%s behind 'c'",
 				n->job->dst.where.host, n->job->dst.name);
 	}
-	if (into_look(n, e) < 0 || into_check(n, e) < 0)
+	if ((n->job->src_kind == KIND_VM ? into_image_look(n, e) : into_look(n, e)) < 0 ||
+	    into_check(n, e) < 0)
 		return -1;
 	if (n->job->dry_run) {
 		tell_prediction(n);
@@ -170,7 +186,7 @@ static int run(struct into *n, struct err *e)
 	}
 	if (cancel_requested())
 		return cancel_err(e);
-	outcome = steps_run(from_server, &hooks, n, e);
+	outcome = steps_run(n->image ? from_image : from_server, &hooks, n, e);
 	end_phase(n, outcome == STEPS_DONE);
 	tell_end(n);
 	return outcome == STEPS_DONE ? 0 : -1;
@@ -180,6 +196,8 @@ static void into_fini(struct into *n)
 {
 	child_fini(&n->keeper);
 	into_ssh_close(&n->ssh);
+	into_image_free(n->image);
+	where_fini(&n->vm_where);
 	if (n->lock_fd >= 0)
 		n->ops->unlock(n->desc.id, &n->lock_fd);
 	dist_changes_fini(&n->changes);
@@ -192,6 +210,17 @@ static void into_fini(struct into *n)
 	free(n->machine);
 	free(n->scan);
 	free(n->source);
+}
+
+/* "root@old"; "/srv/vm.qcow2"; "root@kvm/web" */
+static char *source_text(const struct job *job)
+{
+	own_free char *host = remote_text(&job->src.where);
+
+	if (job->src_kind != KIND_VM)
+		return take_ptr(&host);
+	return job->src.where.host ? xasprintf("%s/%s", host, job->src.name) :
+				     xstrdup(job->src.name);
 }
 
 int into_run(const struct job *job, struct events *ev, struct err *e)
@@ -210,7 +239,8 @@ int into_run(const struct job *job, struct events *ev, struct err *e)
 	int ret;
 
 	gethostname(host, sizeof(host) - 1);
-	n.source = remote_text(&job->src.where);
+	n.where = &job->src.where;
+	n.source = source_text(job);
 	event_begin(ev, job, n.source, n.source, host);
 	ret = run(&n, e);
 	if (ret < 0)

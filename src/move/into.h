@@ -54,7 +54,9 @@ struct into {
 	struct ct_desc desc;
 	struct ct ct;
 	bool kept;	 /* an earlier try's area is there */
-	struct vmdisk *disk; /* v from an image */
+	struct into_image *image; /* of a machine that is shut off; NULL: a server */
+	const struct where *where; /* how to reach the source: job's, or vm_where */
+	struct where vm_where;	   /* a running virtual machine's own */
 
 	/* open while it goes on */
 	int lock_fd;
@@ -98,6 +100,12 @@ int into_services_check(struct into *n, struct err *e);
 int into_services_stop(struct into *n, struct err *e);
 /* Also after a failure, and twice. */
 int into_services_start(struct into *n, struct err *e);
+
+/* into_image.c: what into_look is for a server; a running machine becomes one.  Then
+ * all files of its disks. */
+int into_image_look(struct into *n, struct err *e);
+int into_image_copy(struct into *n, struct err *e);
+void into_image_free(struct into_image *i); /* NULL is fine */
 
 /* into_settle.c */
 int into_settle(struct into *n, struct err *e);

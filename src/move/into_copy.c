@@ -124,7 +124,7 @@ int into_copy(struct into *n, bool last, struct err *e)
 	own_free char *rsh = into_ssh_rsh(&n->ssh), *host = into_ssh_rsync_host(&n->ssh);
 	own_free char *from = xasprintf("%s:/", host);
 	own_free char *to = xasprintf("%s/", n->ct.private_area);
-	bool sudo = n->job->src.where.user && strcmp(n->job->src.where.user, "root") != 0;
+	bool sudo = n->where->user && strcmp(n->where->user, "root") != 0;
 	struct into_rsync args = { .ssh = rsh,
 				   .rsync_path = sudo ? "sudo -n rsync" : NULL,
 				   .from = from,

@@ -157,7 +157,7 @@ int into_look(struct into *n, struct err *e)
 
 	if (n->job->hw_config && read_config_file(n, &config, e) < 0)
 		return -1;
-	if (into_ssh_open(&n->ssh, &n->job->src.where, &n->job->link, e) < 0 ||
+	if (into_ssh_open(&n->ssh, n->where, &n->job->link, e) < 0 ||
 	    ask_source(n, e) < 0)
 		return -1;
 	r = measure_source(n, &measured, e);

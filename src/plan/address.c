@@ -99,7 +99,8 @@ static int check_container(const char *spec, struct err *e)
 	return err_hint(e, "names have letters, digits, '-', '_', '.' and single blanks inside");
 }
 
-/* A virtual machine's name is libvirt's business; only what cannot be one is refused. */
+/* A virtual machine's name is libvirt's business; only what cannot be one is refused.
+ * "/DIR/FILE" is its disk. */
 static int check_vm(const char *name, struct err *e)
 {
 	size_t n = strlen(name);
@@ -107,7 +108,7 @@ static int check_vm(const char *name, struct err *e)
 	if (!n || n > ADDRESS_NAME_MAX || name[0] == '-')
 		return err_set(e, ERR_USAGE, "'%s' is no name of a virtual machine", name);
 	for (const char *p = name; *p; p++) {
-		if (iscntrl((unsigned char)*p) || *p == '/')
+		if (iscntrl((unsigned char)*p) || (*p == '/' && name[0] != '/'))
 			return err_set(e, ERR_USAGE, "'%s' is no name of a virtual machine",
 				       name);
 	}
@@ -294,7 +295,9 @@ static int take_place(char *text, bool has_user, enum address_side side, enum ki
 	char *slash = kind == KIND_SERVER ? NULL : strchr(text, '/');
 	const char *name = NULL;
 
-	if (slash) {
+	if (slash == text && kind == KIND_VM && !has_user) {
+		name = text;
+	} else if (slash) {
 		own_free char *host = xstrndup(text, (size_t)(slash - text));
 
 		name = slash + 1;

@@ -5,7 +5,9 @@
  *	address(h)    [user[:password]@]host[:port]
  *	address(c|v)  [[user[:password]@]host[:port]/]NAME
  *	host          name, 192.0.2.1, [2001:db8::1], 2001:db8::1 (then no port)
- *	NAME          CTID, name, engine:name; on the source also a list: 101,102
+ *	NAME          CTID, name, engine:name; on the source also a list: 101,102;
+ *	              of a virtual machine also the path of its disk: /srv/vm.qcow2,
+ *	              and HOST//srv/vm.qcow2 on another server
  *
  * Everything before the last '@' is user and password, so that a password may
  * hold '@', ':' and '/'; a name therefore never holds an '@'.  "localhost",

@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "engine/dist.h"
+#include "engine/vmdisk.h"
 #include "plan/into.h"
 #include "plan/restrict.h"
 
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	own_dist_changes struct dist_changes c = DIST_CHANGES_INIT;
 	struct restrict_can can = { .xattrs = size & 1 };
 	struct windows w = { 0 };
+	struct vmdisk d;
 	struct into_plan p;
 	struct job j;
 	uint64_t n;
@@ -36,6 +38,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size >= 512)
 		windows_of_boot_sector(&w, data);
 	dist_changes_parse(&c, text);
+	if (vmdisk_parse(text, "fuzz", &d, NULL) == 0) {
+		free(vmdisk_config(&d, size, 1));
+		vmdisk_fini(&d);
+	}
+	vmdisk_addresses(text, &services);
+	vmdisk_of_virsh(text, &services);
+	vmdisk_size_of_virsh(text, &u, &n);
+	free(vmdisk_address_of_virsh(text));
 	job_fini(&j);
 	return 0;
 }

@@ -77,6 +77,9 @@ static const struct good {
 	  "ts7.test.com/My (old) VM" },
 	{ "root:XXX@ts7.test.com/MyVM", VM_DST, "root", "XXX", "ts7.test.com", 0, "MyVM",
 	  "root@ts7.test.com/MyVM" },
+	{ "/srv/my vm.qcow2", VM_SRC, NULL, NULL, NULL, 0, "/srv/my vm.qcow2", "/srv/my vm.qcow2" },
+	{ "root@kvm//srv/vm.qcow2", VM_SRC, "root", NULL, "kvm", 0, "/srv/vm.qcow2",
+	  "root@kvm//srv/vm.qcow2" },
 	{ "kvm1", VM_DST, NULL, NULL, "kvm1", 0, NULL, "kvm1" },
 };
 

@@ -1,0 +1,439 @@
+// SPDX-License-Identifier: MIT
+#include "engine/vmdisk.h"
+
+#include <arpa/inet.h>
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/own.h"
+
+enum { MOUNTS_MAX = 256, LIST_MAX = 1024 };
+
+void vmdisk_fini(struct vmdisk *d)
+{
+	for (size_t i = 0; i < d->n_mounts; i++) {
+		free(d->mount[i].device);
+		free(d->mount[i].dir);
+	}
+	free(d->mount);
+	free(d->distro);
+	free(d->hostname);
+	free(d->arch);
+	free(d->product);
+	strv_fini(&d->addresses);
+	strv_fini(&d->nameservers);
+	strv_fini(&d->filesystems);
+	strv_fini(&d->swapfiles);
+	memset(d, 0, sizeof(*d));
+}
+
+void vmdisk_args(struct strv *out, const struct vmdisk_image *images, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (images[i].format)
+			strv_addf(out, "--format=%s", images[i].format);
+		else
+			strv_add(out, "--format");
+		strv_add(out, "-a");
+		strv_add(out, images[i].path);
+	}
+}
+
+void vmdisk_tar_argv(struct strv *out, const struct vmdisk_image *images, size_t n,
+		     const struct vmdisk *d)
+{
+	strv_add(out, "guestfish");
+	strv_add(out, "--ro");
+	vmdisk_args(out, images, n);
+	for (size_t i = 0; i < d->n_mounts; i++) {
+		strv_add(out, "-m");
+		strv_addf(out, "%s:%s", d->mount[i].device, d->mount[i].dir);
+	}
+	strv_add(out, "tar-out");
+	strv_add(out, "/");
+	strv_add(out, "-");
+	strv_add(out, "numericowner:true");
+	strv_add(out, "xattrs:true");
+	strv_add(out, "acls:true");
+}
+
+/* --- the answers ------------------------------------------------------------------- */
+
+struct answers {
+	struct vmdisk *d;
+	unsigned roots;
+	bool linux_root, windows;
+	char encrypted[128], dirty[128], unmountable[128];
+};
+
+static void keep(char **slot, const char *value)
+{
+	free(*slot);
+	*slot = *value && strcmp(value, "unknown") != 0 ? xstrdup(value) : NULL;
+}
+
+static void keep_first(char slot[static 128], const char *value)
+{
+	if (!slot[0])
+		snprintf(slot, 128, "%s", value);
+}
+
+static void take_mount(struct vmdisk *d, const char *dir, const char *device)
+{
+	if (dir[0] != '/' || !device || device[0] != '/' || d->n_mounts == MOUNTS_MAX)
+		return;
+	d->mount = xrealloc(d->mount, (d->n_mounts + 1) * sizeof(*d->mount));
+	d->mount[d->n_mounts++] =
+		(struct vmdisk_mount){ .device = xstrdup(device), .dir = xstrdup(dir) };
+}
+
+/* "/swapfile none swap sw 0 0" */
+static void take_fstab(struct vmdisk *d, const char *line)
+{
+	char file[256], type[32];
+
+	if (sscanf(line, "%255s %*s %31s", file, type) == 2 && !strcmp(type, "swap") &&
+	    file[0] == '/' && strncmp(file, "/dev/", 5) != 0 && d->swapfiles.n < LIST_MAX)
+		strv_add(&d->swapfiles, file);
+}
+
+static void take_resolv(struct vmdisk *d, const char *line)
+{
+	char server[64];
+
+	if (sscanf(line, "nameserver %63s", server) == 1 && strncmp(server, "127.", 4) != 0 &&
+	    strcmp(server, "::1") != 0 && d->nameservers.n < LIST_MAX &&
+	    !strv_has(&d->nameservers, server))
+		strv_add(&d->nameservers, server);
+}
+
+static void take_fs(struct answers *a, const char *device, const char *type)
+{
+	if (a->d->filesystems.n < LIST_MAX)
+		strv_addf(&a->d->filesystems, "%s %s", device, type);
+	if (!strncmp(type, "crypto_LUKS", 11) || !strcasecmp(type, "BitLocker"))
+		keep_first(a->encrypted, device);
+}
+
+static void take_answer(struct answers *a, const char *key, char *v1, char *v2)
+{
+	struct vmdisk *d = a->d;
+
+	if (!strcmp(key, "fs") && v2)
+		take_fs(a, v1, v2);
+	else if (!strcmp(key, "root"))
+		a->roots++;
+	else if (!strcmp(key, "type")) {
+		a->linux_root = a->linux_root || !strcmp(v1, "linux");
+		a->windows = a->windows || !strcmp(v1, "windows");
+	} else if (!strcmp(key, "distro"))
+		keep(&d->distro, v1);
+	else if (!strcmp(key, "hostname"))
+		keep(&d->hostname, v1);
+	else if (!strcmp(key, "arch"))
+		keep(&d->arch, v1);
+	else if (!strcmp(key, "product-name"))
+		keep(&d->product, v1);
+	else if (!strcmp(key, "major-version"))
+		sscanf(v1, "%9u", &d->major);
+	else if (!strcmp(key, "minor-version"))
+		sscanf(v1, "%9u", &d->minor);
+	else if (!strcmp(key, "mount") && v2)
+		take_mount(d, v1, v2);
+	else if (!strcmp(key, "used") && v2) {
+		uint64_t kib = 0, inodes = 0;
+
+		sscanf(v1, "%19" SCNu64, &kib);
+		sscanf(v2, "%19" SCNu64, &inodes);
+		d->kib += kib;
+		d->inodes += inodes;
+	} else if (!strcmp(key, "dirty"))
+		keep_first(a->dirty, v1);
+	else if (!strcmp(key, "unmountable"))
+		keep_first(a->unmountable, v1);
+	else if (!strcmp(key, "fstab"))
+		take_fstab(d, v1);
+	else if (!strcmp(key, "resolv"))
+		take_resolv(d, v1);
+	else if (!strcmp(key, "net"))
+		vmdisk_addresses(v1, &d->addresses);
+}
+
+static int refuse(const struct answers *a, const char *what, struct err *e)
+{
+	if (a->encrypted[0]) {
+		err_set(e, ERR_UNSUPPORTED, "%s: %s is encrypted", what, a->encrypted);
+		return err_hint(e, "start it, and move it as a running server: pmigrate h …");
+	}
+	if (a->windows) {
+		err_set(e, ERR_UNSUPPORTED, "%s holds %s, which cannot become a Container here",
+			what, a->d->product ? a->d->product : "Windows");
+		return err_hint(e, "a Container shares the kernel of its host, which is Linux; "
+				   "Windows servers of 2003 and 2008 could only go to hosts of their "
+				   "own release and word size, from NTFS volumes");
+	}
+	if (!a->roots) {
+		err_set(e, ERR_ABSENT, "%s holds no system that is known", what);
+		return err_hint(e, "the disk with its root file system is wanted");
+	}
+	if (a->roots > 1)
+		return err_set(e, ERR_UNSUPPORTED, "%s holds %u systems: it is not clear which one",
+			       what, a->roots);
+	if (a->dirty[0]) {
+		err_set(e, ERR_UNSUPPORTED, "%s: the file system on %s was not unmounted", what,
+			a->dirty);
+		return err_hint(e, "start the virtual machine and shut it down cleanly");
+	}
+	if (a->unmountable[0])
+		return err_set(e, ERR_UNSUPPORTED, "%s: %s cannot be mounted", what,
+			       a->unmountable);
+	if (!a->linux_root || !a->d->n_mounts || strcmp(a->d->mount[0].dir, "/") != 0)
+		return err_set(e, ERR_UNSUPPORTED, "%s holds no Linux", what);
+	return 0;
+}
+
+int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct err *e)
+{
+	struct answers a = { .d = out };
+	own_free char *copy = xstrdup(text);
+	char *rest = copy, *line;
+
+	memset(out, 0, sizeof(*out));
+	while ((line = strsep(&rest, "\n"))) {
+		char *key = strsep(&line, "\t"), *v1 = strsep(&line, "\t");
+
+		if (v1)
+			take_answer(&a, key, v1, line);
+	}
+	if (refuse(&a, what, e) < 0) {
+		vmdisk_fini(out);
+		return -1;
+	}
+	return 0;
+}
+
+/* --- the network ------------------------------------------------------------------- */
+
+static void add_address(const char *word, size_t n, struct strv *out)
+{
+	char text[INET6_ADDRSTRLEN];
+	uint8_t bytes[16];
+
+	if (!n || n >= sizeof(text))
+		return;
+	memcpy(text, word, n);
+	text[n] = '\0';
+	if (inet_pton(AF_INET, text, bytes) == 1) {
+		if (bytes[0] == 127 || bytes[0] == 0 || bytes[0] >= 224)
+			return;
+	} else if (inet_pton(AF_INET6, text, bytes) == 1) {
+		if (bytes[0] == 0xff || (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
+		    bytes[0] == 0)
+			return;
+	} else {
+		return;
+	}
+	if (!strv_has(out, text) && out->n < LIST_MAX)
+		strv_add(out, text);
+}
+
+/*
+ * How a line says addresses of our own.  Netplan's lists are name servers, too: there an
+ * address has its prefix length.  NetworkManager's first word is followed by a gateway.
+ */
+static const struct {
+	const char *key;
+	bool numbered, with_prefix, first_only;
+} address_keys[] = {
+	{ "address", false, false, false }, /* ifupdown, networkd */
+	{ "address", true, false, true },   /* NetworkManager: address1=… */
+	{ "addresses", false, true, false },
+	{ "-", false, true, false },
+	{ "ipaddr", false, false, false },
+	{ "ipaddr", true, false, false },
+	{ "ipv6addr", false, false, false },
+	{ "ipv6addr_secondaries", false, false, false },
+};
+
+static void take_words(const char *p, bool with_prefix, bool first_only, struct strv *out)
+{
+	static const char seps[] = " \t\"'[]=,";
+
+	for (p += strspn(p, seps); *p; p += strspn(p, seps)) {
+		size_t n = strcspn(p, seps), address = strcspn(p, "/");
+
+		if (address > n)
+			address = n;
+		if (!with_prefix || address < n)
+			add_address(p, address, out);
+		if (first_only)
+			return;
+		p += n;
+	}
+}
+
+static void take_line(const char *line, struct strv *out)
+{
+	size_t n;
+
+	line += strspn(line, " \t");
+	n = strcspn(line, " \t=:");
+	for (size_t i = 0; i < array_len(address_keys); i++) {
+		size_t k = strlen(address_keys[i].key);
+		size_t digits = k <= n ? strspn(line + k, "_0123456789") : 0;
+
+		if (k > n || strncasecmp(line, address_keys[i].key, k) != 0 ||
+		    digits != n - k || (digits > 0) != address_keys[i].numbered)
+			continue;
+		take_words(line + n + (line[n] == ':'), address_keys[i].with_prefix,
+			   address_keys[i].first_only, out);
+		return;
+	}
+}
+
+void vmdisk_addresses(const char *text, struct strv *out)
+{
+	while (*text) {
+		size_t n = strcspn(text, "\n");
+		own_free char *line = xstrndup(text, n);
+
+		take_line(line, out);
+		text += n + (text[n] == '\n');
+	}
+}
+
+/* --- formats and libvirt ----------------------------------------------------------- */
+
+const char *vmdisk_format(const uint8_t head[static 512])
+{
+	if (!memcmp(head, "QFI\xfb", 4))
+		return "qcow2";
+	if (!memcmp(head, "KDMV", 4) || !memcmp(head, "COWD", 4) ||
+	    !memcmp(head, "# Disk DescriptorFile", 21))
+		return "vmdk";
+	if (!memcmp(head + 64, "\x7f\x10\xda\xbe", 4))
+		return "vdi";
+	return "raw";
+}
+
+static void put_line(struct buf *b, const char *key, const char *value)
+{
+	own_free char *line = xasprintf("%s=\"%s\"\n", key, value);
+
+	for (char *p = line + strlen(key) + 2; p < line + strlen(line) - 2; p++) {
+		if ((unsigned char)*p < ' ' || strchr("\"`$\\", *p))
+			*p = '?';
+	}
+	buf_put(b, line, strlen(line));
+}
+
+static void put_number(struct buf *b, const char *key, const char *fmt_prefix, uint64_t v)
+{
+	own_free char *text = xasprintf("%s%" PRIu64, fmt_prefix, v);
+
+	put_line(b, key, text);
+}
+
+static void put_distribution(struct buf *b, const struct vmdisk *d)
+{
+	own_free char *name = NULL;
+
+	if (!d->distro)
+		return;
+	if (!strcmp(d->distro, "ubuntu") || !strcmp(d->distro, "alpinelinux"))
+		name = xasprintf("%s-%u.%02u", d->distro[0] == 'u' ? "ubuntu" : "alpine", d->major,
+				 d->minor);
+	else if (!strcmp(d->distro, "archlinux") || !strcmp(d->distro, "gentoo"))
+		name = xstrdup(d->distro[0] == 'a' ? "arch" : "gentoo");
+	else
+		name = xasprintf("%s-%u", d->distro, d->major);
+	put_line(b, "DISTRIBUTION", name);
+}
+
+char *vmdisk_config(const struct vmdisk *d, uint64_t mem_kib, unsigned cpus)
+{
+	/* The files, half as much again, and never less than a system wants to run. */
+	uint64_t disk = d->kib + d->kib / 2 > 1 << 20 ? d->kib + d->kib / 2 : 1 << 20;
+	uint64_t inodes = d->inodes * 2 > 100000 ? d->inodes * 2 : 100000;
+	own_buf struct buf b = BUF_INIT;
+	own_strv struct strv excludes = STRV_INIT;
+	own_free char *list = NULL, *space = NULL, *nodes = NULL, *where = NULL, *names = NULL;
+
+	put_line(&b, "VERSION", "2");
+	put_line(&b, "ONBOOT", "no");
+	if (cpus) {
+		put_number(&b, "CPUS", "", cpus);
+		put_number(&b, "CPULIMIT", "", cpus * 100);
+	}
+	if (mem_kib)
+		put_number(&b, "PHYSPAGES", "0:", mem_kib / 4);
+	space = xasprintf("%" PRIu64 ":%" PRIu64, disk, disk + disk / 10);
+	nodes = xasprintf("%" PRIu64 ":%" PRIu64, inodes, inodes + inodes / 10);
+	put_line(&b, "DISKSPACE", space);
+	put_line(&b, "DISKINODES", nodes);
+	if (d->hostname)
+		put_line(&b, "HOSTNAME", d->hostname);
+	where = d->addresses.n ? strv_join(&d->addresses, " ") : NULL;
+	if (where)
+		put_line(&b, "IP_ADDRESS", where);
+	names = d->nameservers.n ? strv_join(&d->nameservers, " ") : NULL;
+	if (names)
+		put_line(&b, "NAMESERVER", names);
+	put_distribution(&b, d);
+	strv_split(&excludes,
+		   "/proc/* /sys/* /dev/* /run/* /tmp/* /boot/* /lib/modules/* /usr/lib/modules/* "
+		   "/lib/firmware/* /usr/lib/firmware/* /var/cache/apt/archives/* /var/cache/yum/* "
+		   "/var/cache/dnf/* /lost+found/*",
+		   " ");
+	for (size_t i = 0; i < d->swapfiles.n; i++)
+		strv_add(&excludes, d->swapfiles.item[i]);
+	list = strv_join(&excludes, " ");
+	put_line(&b, "EXCLUDE", list);
+	buf_put(&b, "", 1);
+	return xstrdup((const char *)b.data);
+}
+
+void vmdisk_of_virsh(const char *text, struct strv *paths)
+{
+	while (*text) {
+		char kind[32], device[32], path[1024];
+
+		if (sscanf(text, " %31s %31s %*s %1023[^\n]", kind, device, path) == 3 &&
+		    (!strcmp(kind, "file") || !strcmp(kind, "block")) &&
+		    !strcmp(device, "disk") && path[0] == '/')
+			strv_add(paths, path);
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+}
+
+void vmdisk_size_of_virsh(const char *text, unsigned *cpus, uint64_t *mem_kib)
+{
+	const char *p = strstr(text, "CPU(s):"), *m = strstr(text, "Max memory:");
+
+	*cpus = 0;
+	*mem_kib = 0;
+	if (p && sscanf(p + 7, " %6u", cpus) != 1)
+		*cpus = 0;
+	if (m && sscanf(m + 11, " %19" SCNu64 " KiB", mem_kib) != 1)
+		*mem_kib = 0;
+}
+
+char *vmdisk_address_of_virsh(const char *text)
+{
+	own_strv struct strv found = STRV_INIT;
+
+	while (*text) {
+		char kind[16], address[64];
+
+		if (sscanf(text, " %*s %*s %15s %63[^/ \n]", kind, address) == 2 &&
+		    !strncmp(kind, "ipv", 3))
+			add_address(address, strlen(address), &found);
+		text += strcspn(text, "\n");
+		text += *text == '\n';
+	}
+	return found.n ? xstrdup(found.item[0]) : NULL;
+}

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+/* Unit tests of engine/vmdisk.c: what libguestfs and libvirt answer. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "base/own.h"
+#include "engine/vmdisk.h"
+
+static const char answers[] = "fs\t/dev/sda1\text4\n"
+			      "fs\t/dev/vg/home\txfs\n"
+			      "root\t/dev/sda1\n"
+			      "type\tlinux\n"
+			      "distro\tubuntu\n"
+			      "major-version\t22\n"
+			      "minor-version\t4\n"
+			      "hostname\tguest.example\n"
+			      "arch\tx86_64\n"
+			      "mount\t/\t/dev/sda1\n"
+			      "used\t1000000\t40000\n"
+			      "mount\t/home\t/dev/vg/home\n"
+			      "used\t500000\t100\n"
+			      "fstab\tUUID=1 / ext4 defaults 0 1\n"
+			      "fstab\t/swap.img none swap sw 0 0\n"
+			      "fstab\t/dev/sda2 none swap sw 0 0\n"
+			      "resolv\tnameserver 9.9.9.9\n"
+			      "resolv\tnameserver 127.0.0.53\n"
+			      "net\taddress 192.0.2.5/24\n"
+			      "nonsense\n\n\t\t\n";
+
+static void test_parse(void **state)
+{
+	own_vmdisk struct vmdisk d = { 0 };
+	own_free char *config = NULL;
+
+	(void)state;
+	assert_int_equal(vmdisk_parse(answers, "x", &d, NULL), 0);
+	assert_int_equal(d.n_mounts, 2);
+	assert_string_equal(d.mount[1].dir, "/home");
+	assert_string_equal(d.mount[1].device, "/dev/vg/home");
+	assert_int_equal(d.kib, 1500000);
+	assert_int_equal(d.inodes, 40100);
+	assert_int_equal(d.swapfiles.n, 1);
+	config = vmdisk_config(&d, 2097152, 2);
+	assert_non_null(strstr(config, "DISTRIBUTION=\"ubuntu-22.04\"\n"));
+	assert_non_null(strstr(config, "HOSTNAME=\"guest.example\"\n"));
+	assert_non_null(strstr(config, "IP_ADDRESS=\"192.0.2.5\"\n"));
+	assert_non_null(strstr(config, "NAMESERVER=\"9.9.9.9\"\n"));
+	assert_non_null(strstr(config, "PHYSPAGES=\"0:524288\"\n"));
+	assert_non_null(strstr(config, "DISKSPACE=\"2250000:2475000\"\n"));
+	assert_non_null(strstr(config, "/swap.img"));
+}
+
+static void test_refuse(void **state)
+{
+	static const struct {
+		const char *text;
+		enum err_code code;
+		const char *part;
+	} t[] = {
+		{ "", ERR_ABSENT, "no system" },
+		{ "fs\t/dev/sda1\tcrypto_LUKS\n", ERR_UNSUPPORTED, "/dev/sda1 is encrypted" },
+		{ "root\t/dev/sda2\ntype\twindows\nproduct-name\tWindows Server 2008\n",
+		  ERR_UNSUPPORTED, "Windows Server 2008" },
+		{ "root\t/dev/sda1\nroot\t/dev/sda2\ntype\tlinux\n", ERR_UNSUPPORTED,
+		  "2 systems" },
+		{ "root\t/dev/sda1\ntype\tlinux\ndirty\t/dev/sda1\n", ERR_UNSUPPORTED,
+		  "not unmounted" },
+		{ "root\t/dev/sda1\ntype\tlinux\nunmountable\t/dev/sda1\t/\n", ERR_UNSUPPORTED,
+		  "cannot be mounted" },
+		{ "root\t/dev/sda1\ntype\tfreebsd\n", ERR_UNSUPPORTED, "no Linux" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(t); i++) {
+		struct err e = ERR_INIT;
+		struct vmdisk d;
+
+		assert_int_equal(vmdisk_parse(t[i].text, "disk", &d, &e), -1);
+		assert_int_equal(e.code, t[i].code);
+		assert_non_null(strstr(e.msg, t[i].part));
+	}
+}
+
+static void test_addresses(void **state)
+{
+	own_strv struct strv v = STRV_INIT;
+	static const char *const want[] = { "192.0.2.1",  "192.0.2.2",	  "2001:db8::2",
+					    "192.0.2.3",  "192.0.2.4",	  "2001:db8::4",
+					    "192.0.2.5",  "2001:db8::5",  "192.0.2.6",
+					    "192.0.2.7",  "2001:db8::7" };
+
+	(void)state;
+	vmdisk_addresses("iface eth0 inet static\n\taddress 192.0.2.1\n\tnetmask 255.255.255.0\n"
+			 "\tgateway 192.0.2.254\n" /* ifupdown */
+			 "IPADDR=192.0.2.2\nGATEWAY=192.0.2.254\nIPV6ADDR=2001:db8::2/64\n"
+			 "IPADDR1=\"192.0.2.3\"\n" /* ifcfg */
+			 "      addresses:\n      - 192.0.2.4/24\n      - \"2001:db8::4/64\"\n"
+			 "      nameservers:\n        addresses: [9.9.9.9, 1.1.1.1]\n"
+			 "      addresses: [192.0.2.5/24, '2001:db8::5/64']\n"
+			 "      gateway4: 192.0.2.254\n" /* netplan */
+			 "[Network]\nAddress=192.0.2.6/24\nDNS=9.9.9.9\n" /* networkd */
+			 "address1=192.0.2.7/24,192.0.2.254\naddress1=2001:db8::7/64\n" /* NM */
+			 "address 127.0.0.1\naddress fe80::1\naddress x\naddress 192.0.2.1\n-\n",
+			 &v);
+	assert_int_equal(v.n, array_len(want));
+	for (size_t i = 0; i < v.n; i++)
+		assert_string_equal(v.item[i], want[i]);
+}
+
+static void test_formats(void **state)
+{
+	uint8_t head[512] = { 0 };
+
+	(void)state;
+	assert_string_equal(vmdisk_format(head), "raw");
+	memcpy(head, "QFI\xfb", 4);
+	assert_string_equal(vmdisk_format(head), "qcow2");
+	memcpy(head, "KDMV", 4);
+	assert_string_equal(vmdisk_format(head), "vmdk");
+	memcpy(head, "<<< ", 4);
+	memcpy(head + 64, "\x7f\x10\xda\xbe", 4);
+	assert_string_equal(vmdisk_format(head), "vdi");
+}
+
+static void test_virsh(void **state)
+{
+	own_strv struct strv paths = STRV_INIT;
+	own_free char *address = NULL;
+	uint64_t mem;
+	unsigned cpus;
+
+	(void)state;
+	vmdisk_of_virsh(" Type   Device   Target   Source\n"
+			"------------------------------------------------\n"
+			" file   disk     vda      /var/lib/libvirt/images/my vm.qcow2\n"
+			" block  disk     vdb      /dev/vg/data\n"
+			" file   cdrom    sda      /iso/x.iso\n"
+			" file   disk     vdc      -\n",
+			&paths);
+	assert_int_equal(paths.n, 2);
+	assert_string_equal(paths.item[0], "/var/lib/libvirt/images/my vm.qcow2");
+	vmdisk_size_of_virsh("Id: -\nCPU(s):         2\nMax memory:     1048576 KiB\n", &cpus, &mem);
+	assert_int_equal(cpus, 2);
+	assert_int_equal(mem, 1048576);
+	address = vmdisk_address_of_virsh(
+		" Name       MAC address          Protocol     Address\n"
+		"-----------------------------------------------------\n"
+		" lo         00:00:00:00:00:00    ipv4         127.0.0.1/8\n"
+		" vnet0      52:54:00:aa:bb:cc    ipv4         192.0.2.9/24\n");
+	assert_string_equal(address, "192.0.2.9");
+}
+
+static void test_argv(void **state)
+{
+	struct vmdisk_image images[] = { { (char *)(uintptr_t)"/a b.qcow2",
+					   (char *)(uintptr_t)"qcow2" },
+					 { (char *)(uintptr_t)"/dev/sdx", NULL } };
+	own_vmdisk struct vmdisk d = { 0 };
+	own_strv struct strv v = STRV_INIT;
+
+	(void)state;
+	assert_int_equal(vmdisk_parse(answers, "x", &d, NULL), 0);
+	vmdisk_tar_argv(&v, images, 2, &d);
+	assert_string_equal(v.item[1], "--ro");
+	assert_string_equal(v.item[2], "--format=qcow2");
+	assert_string_equal(v.item[4], "/a b.qcow2");
+	assert_true(strv_has(&v, "/dev/vg/home:/home"));
+	assert_true(strv_has(&v, "numericowner:true"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_parse),	cmocka_unit_test(test_refuse),
+		cmocka_unit_test(test_addresses), cmocka_unit_test(test_formats),
+		cmocka_unit_test(test_virsh),	cmocka_unit_test(test_argv),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
