@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "criu/revive_img.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -33,6 +34,18 @@ static struct page_run *lazy_runs(const struct pageset *s)
 	return runs;
 }
 
+/*
+ * CRIU marks dumped anonymous pages as present and lazy; a restore with a handler would
+ * leave them to it.  They are in the images: present only.
+ */
+static void keep_dumped(struct pagemap *pm)
+{
+	for (size_t i = 0; i < pm->n; i++) {
+		if (pm->run[i].flags & PAGE_PRESENT)
+			pm->run[i].flags &= ~(uint32_t)PAGE_LAZY;
+	}
+}
+
 static int one_pagemap(int images, const struct hidden_space *h, struct store *store,
 		       struct lazy *lazy, struct err *e)
 {
@@ -44,14 +57,18 @@ static int one_pagemap(int images, const struct hidden_space *h, struct store *s
 	uint32_t nr = store_find_space(store, (pid_t)h->vpid);
 	int ret = -1;
 
-	if (!nr || store_present(store, nr, &pages, e) < 0) {
-		if (!nr)
+	if (h->pages.n) {
+		if (!nr) {
 			err_set(e, ERR_PROTO, "the memory of process %u was never sent", h->vpid);
-		goto out;
+			goto out;
+		}
+		if (store_present(store, nr, &pages, e) < 0)
+			goto out;
+		pageset_keep(&pages, &h->pages);
 	}
-	pageset_keep(&pages, &h->pages);
 	if (read_pagemap(images, name, &pm, e) < 0)
 		goto out;
+	keep_dumped(&pm);
 	/* What CRIU dumped all the same is restored from its images. */
 	for (size_t i = 0; i < pm.n; i++)
 		pageset_remove(&pages, pm.run[i].start, pm.run[i].nr_pages);
@@ -66,23 +83,43 @@ out:
 	return ret;
 }
 
+static const struct hidden_space *hidden_of(const struct hidden_spaces *hidden, uint32_t vpid)
+{
+	for (size_t i = 0; i < hidden->n; i++) {
+		if (hidden->v[i].vpid == vpid)
+			return &hidden->v[i];
+	}
+	return NULL;
+}
+
 int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store *store,
 		    struct lazy *lazy, struct err *e)
 {
 	static const struct pageset nothing = PAGESET_INIT;
+	char **names = NULL;
+	size_t n = 0;
+	int ret = imgdir_list(images, &names, &n, e);
 
-	for (size_t i = 0; i < hidden->n; i++) {
-		const struct hidden_space *h = &hidden->v[i];
+	for (size_t i = 0; i < n; i++) {
+		struct hidden_space none = { .vpid = 0 };
+		const struct hidden_space *h;
+		unsigned vpid;
+		char end;
 
-		if (h->pages.n == 0) {
-			if (lazy_only(lazy, (pid_t)h->vpid, &nothing, e) < 0)
-				return -1;
-			continue;
+		if (ret == 0 && sscanf(names[i], "pagemap-%u.im%c", &vpid, &end) == 2) {
+			none.vpid = vpid;
+			h = hidden_of(hidden, vpid);
+			ret = one_pagemap(images, h ? h : &none, store, lazy, e);
 		}
-		if (one_pagemap(images, h, store, lazy, e) < 0)
-			return -1;
+		free(names[i]);
 	}
-	return 0;
+	free(names);
+	/* A process without images of memory shares another's. */
+	for (size_t i = 0; ret == 0 && i < hidden->n; i++) {
+		if (hidden->v[i].pages.n == 0)
+			ret = lazy_only(lazy, (pid_t)hidden->v[i].vpid, &nothing, e);
+	}
+	return ret;
 }
 
 /* ---- shared memory ---- */

@@ -461,6 +461,7 @@ int agent_main(void)
 	}
 	log_init(LOG_LVL_ERROR, NULL, NULL);
 	tree_dest_close(a.tree);
+	online_dest_free(a.online);
 	streams_fini(&a.streams);
 	dest_fini(&a.dest);
 	msg_open_fini(&a.open);
