@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Any text as a licence, as networks_classes, as routes. */
 #include <stdint.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "plan/licence.h"
