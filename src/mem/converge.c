@@ -16,6 +16,9 @@ enum {
 #define TOO_LONG_S  0.5
 /* A round that takes less is not worth having another: freezing costs more. */
 #define LEAST_GAIN  0.8
+#define MAX_PAUSE_S 2.0
+/* Looking costs the server too. */
+#define MIN_INTERVAL_S 0.02
 /* Pages may always arise between two looks; so few are not worth a round. */
 #define FEW_PAGES   256
 
@@ -56,6 +59,15 @@ static double dirty_at_freeze(const struct converge_round *r, size_t n, double r
 static double page_time(const struct converge *c, double pages)
 {
 	return pages / c->link_pages_s;
+}
+
+double converge_pause(uint64_t dirty_pages, double took_s)
+{
+	double want = 10 * CONVERGE_FAULT_S * (double)dirty_pages;
+
+	want = want > MIN_INTERVAL_S ? want : MIN_INTERVAL_S;
+	want -= took_s;
+	return want <= 0 ? 0 : want < MAX_PAUSE_S ? want : MAX_PAUSE_S;
 }
 
 /* With --max-downtime: as soon as it fits and gets no better, never above it. */
@@ -127,6 +139,8 @@ void converge_decide(struct converge *c, const struct converge_round *r, size_t 
 		for_wish(c, o->max_downtime_s, last, page_time(c, pages) <= goal, since_best, n >= max);
 	else
 		for_good(c, last, pages, goal, since_best, n >= max);
+	if (c->what == CONVERGE_AGAIN)
+		c->pause_s = converge_pause(last->dirty_pages, last->scan_s + last->send_s);
 	if (!c->why[0])
 		snprintf(c->why, sizeof(c->why), "%.0f ms of pages would be left",
 			 page_time(c, pages) * 1e3);

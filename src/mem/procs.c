@@ -80,6 +80,9 @@ int procs_init(struct procs *p, pid_t init, const char *cgroup, struct err *e)
 	p->ns_ino = pid_ns(init, 0);
 	if (!p->ns_ino)
 		return err_sys(e, "cannot open the pid namespace of process %d", (int)init);
+	/* Else "all of its namespace" were every process of this server. */
+	if (!cgroup && p->ns_ino == pid_ns(getpid(), 0))
+		return err_set(e, ERR_UNSUPPORTED, "process %d is in no pid namespace of its own", (int)init);
 	p->cgroup = cgroup ? xstrdup(cgroup) : NULL;
 	return 0;
 }
