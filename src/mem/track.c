@@ -41,7 +41,6 @@ int track_usable(struct err *e)
 int track_open(struct track **out, const struct track_opts *o, struct err *e)
 {
 	struct track *t = xcalloc(1, sizeof(*t));
-	own_maps struct maps was = MAPS_INIT;
 
 	t->o = *o;
 	t->cgroup = o->cgroup ? xstrdup(o->cgroup) : NULL;
