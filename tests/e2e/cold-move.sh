@@ -110,7 +110,7 @@ expect_exit 2 on a env PMIGRATE_FAULT=source.recopy:fail "${GO[@]}" --keep-dst
 fault_verdict "a failure with --keep-dst"
 must on b test -d /vz/private/101.migrated
 expect_exit 0 on a "${GO[@]}" --stats=/tmp/stats.json
-wire=$(on a python3 -c 'import json; print(json.load(open("/tmp/stats.json"))["account"]["wire_bytes"])')
+wire=$(on a python3 -c 'import json; print(json.load(open("/tmp/stats.json"))["migrations"][0]["account"]["wire_bytes"])')
 [ "$wire" -lt 5000000 ] || fail "the repeat sent $wire bytes"
 must same_tree a /vz/private/101.migrated/bulk b /vz/private/101/bulk
 expect_exit 1 on b test -e /vz/private/101.migrated
