@@ -54,6 +54,7 @@ struct into {
 	struct ct_desc desc;
 	struct ct ct;
 	bool kept;	 /* an earlier try's area is there */
+	bool mounted;	 /* the area is a file system of its own, empty or kept */
 	struct into_image *image; /* of a machine that is shut off; NULL: a server */
 	const struct where *where; /* how to reach the source: job's, or vm_where */
 	struct where vm_where;	   /* a running virtual machine's own */

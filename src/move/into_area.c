@@ -103,6 +103,53 @@ static int write_note(const struct into *n, struct err *e)
 	return file_replace(AT_FDCWD, path, text, strlen(text), 0600, e);
 }
 
+static bool is_mount_point(const char *path)
+{
+	own_free char *above = xasprintf("%s/..", path);
+	struct stat here, up;
+
+	return stat(path, &here) == 0 && stat(above, &up) == 0 && here.st_dev != up.st_dev;
+}
+
+static bool is_empty(const char *path)
+{
+	own_dir DIR *d = opendir(path);
+	struct dirent *de;
+
+	while (d && (de = readdir(d))) {
+		if (de->d_name[0] != '.' && strcmp(de->d_name, "lost+found") != 0)
+			return false;
+	}
+	return d != NULL;
+}
+
+/*
+ * The administrator mounted a file system of its own as private area: then its user and
+ * group quotas can be set.  The engine's plan would refuse it as somebody's.
+ */
+static int plan_mounted(struct into *n, struct vz *v, struct err *e)
+{
+	own_free char *owner = n->desc.name ? vz_name_owner(n->desc.name) : NULL;
+	struct err why = ERR_INIT;
+	struct ct ct = CT_INIT;
+
+	if (n->ops->find(n->desc.id, &ct, &why) == 0) {
+		ct_fini(&ct);
+		return err_set(e, ERR_EXISTS, "container %s exists already", n->desc.id);
+	}
+	if (n->desc.name && vz_name_check(n->desc.name, e) < 0)
+		return -1;
+	if (owner)
+		return err_set(e, ERR_NAME_USED, "the name '%s' belongs to container %s",
+			       n->desc.name, owner);
+	n->ct = v->ct;
+	v->ct = (struct ct)CT_INIT;
+	free(n->ct.name);
+	n->ct.name = n->desc.name ? xstrdup(n->desc.name) : NULL;
+	n->mounted = true;
+	return vz_paths_free(&n->ct, NULL, e);
+}
+
 /*
  * The engine plans a home only where none is.  A kept area steps aside for that moment;
  * a crash in it is mended by the next try.
@@ -126,6 +173,7 @@ static int plan_beside(struct into *n, const char *area, struct err *e)
 int into_plan_home(struct into *n, struct err *e)
 {
 	own_free char *why = xasprintf("becoming %s", n->source), *area = NULL;
+	own_vz struct vz v = VZ_INIT;
 
 	n->ops = engine_by_name("vz");
 	if (!n->ops)
@@ -136,7 +184,13 @@ int into_plan_home(struct into *n, struct err *e)
 	n->desc.config = xstrdup(n->plan.config);
 	for (size_t i = 0; i < n->plan.addresses.n; i++)
 		strv_add(&n->desc.addresses, n->plan.addresses.item[i]);
-	if (read_note(n, &area))
+	if (vz_open_new(&v, n->desc.id, e) < 0)
+		return -1;
+	n->kept = read_note(n, &area) && !strcmp(area, v.ct.private_area);
+	if (is_mount_point(v.ct.private_area) && (n->kept || is_empty(v.ct.private_area)))
+		return plan_mounted(n, &v, e);
+	n->kept = false;
+	if (area)
 		return plan_beside(n, area, e);
 	return n->ops->plan_home(&n->desc, &n->ct, e);
 }
@@ -194,7 +248,7 @@ int into_area_begin(struct into *n, struct err *e)
 		if (path_mkdirs(above, 0755, e) < 0)
 			return -1;
 	}
-	if (mkdir(n->ct.private_area, 0755) < 0)
+	if (!n->mounted && mkdir(n->ct.private_area, 0755) < 0)
 		return err_sys(e, "cannot make %s", n->ct.private_area);
 	dir = template_dir(e);
 	return dir ? template_unpack(dir, template_name(n), n->ct.private_area, e) : -1;

@@ -5,6 +5,7 @@
 # The link dies, the source's rsync dies, pmigrate is killed, a step fails: the services run again each time.
 # timeout: 300
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=../into.sh
 . "$TESTS/into.sh"
 
 # A small server will do: the lab host a itself. Its service is an init script.

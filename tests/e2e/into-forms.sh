@@ -65,6 +65,42 @@ expect_exit 57 on b pmigrate h root@127.0.0.1:2222 c 105
 expect_out 'Windows'
 nothing_there || fail 'a refusal changed something'
 
+# ---- virtual machines: what needs no look into a disk ----
+put b /usr/local/bin/virsh <<'END'
+#!/bin/sh
+while [ "${1#-}" != "$1" ]; do [ "$1" != -c ] || shift; shift; done
+case "$1 $*" in
+*alive*) state=running ;;
+*asleep*) state=paused ;;
+*off*) state='shut off' ;;
+*) exit 1 ;;
+esac
+case $1 in
+domstate) echo "$state" ;;
+domblklist) printf ' Type Device Target Source\n---\n file disk vda /root/win.raw\n' ;;
+dominfo) printf 'CPU(s): 2\nMax memory: 1048576 KiB\n' ;;
+domifaddr) [ "$3" = lease ] || exit 1; printf ' vnet0 52:54:00:00:00:01 ipv4 10.77.0.1/16\n' ;;
+esac
+END
+on b chmod 755 /usr/local/bin/virsh
+expect_exit 0 on b pmigrate v alive c 105 "${LESS[@]}" --dry-run
+expect_out 'would become Container 105'
+expect_exit 57 on b pmigrate v asleep c 105
+expect_exit 10 on b pmigrate v nobody c 105
+expect_exit 10 on b pmigrate v /root/nothing.raw c 105
+on b python3 -c '
+disk = bytearray(4096)
+disk[446 + 8] = 2 # a partition that begins at sector 2
+disk[1024 + 3:1024 + 11] = b"NTFS    "
+disk[1024 + 300:1024 + 316] = b"NTLDR is missing"
+open("/root/win.raw", "wb").write(disk)'
+expect_exit 57 on b pmigrate v off c 105
+expect_out '2003'
+on b truncate -s 1M /root/empty.raw
+expect_exit 10 on b pmigrate v /root/empty.raw c 105
+expect_out 'guestfish'
+nothing_there || fail 'a refusal changed something'
+
 # ---- spellings: password, IPv6, a name instead of an id, an own file, a distribution of one's own, vzp2v ----
 expect_exit 0 dry h 'root:lab@[fd77::1]:22' c web '--ssh=-oPubkeyAuthentication=no'
 expect_out 'would become Container 101'

@@ -6,6 +6,7 @@
 # Container boots and answers at the server's address.
 # timeout: 300
 . "$(dirname "$0")/../lib.sh"
+# shellcheck source=../into.sh
 . "$TESTS/into.sh"
 
 lab_start --image debian13 --vz 4G a b
