@@ -5,34 +5,19 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <fcntl.h>
 #include <zstd.h>
 
 #include "base/own.h"
 #include "mem/maps.h"
-#include "mem/slots.h"
-
-struct object {
-	/* Held shared while pages come and go, exclusive while the object is reset. */
-	pthread_rwlock_t life;
-	/* Bitmaps, tables, lists. */
-	pthread_mutex_t lock;
-	struct memobj desc;
-	bool gone;
-	struct slots slots; /* of a shared object: bitmaps only, data is NULL */
-	int fd;		    /* of a shared object */
-	struct pageset coming, present;
-	bool listing, listed; /* a list is arriving; one has arrived */
-};
+#include "mem/object.h"
 
 struct store {
 	struct store_opts o;
-	struct arena arena;
+	struct stock stock;
 	pthread_rwlock_t lock; /* the table of objects */
 	struct object **objects; /* [nr - 1]; never freed before the store */
 	size_t n, cap;
-	_Atomic uint64_t data_pages, zero_pages, peak, frames, received, again;
+	_Atomic uint64_t frames, received;
 };
 
 struct store *store_new(const struct store_opts *o)
@@ -42,20 +27,9 @@ struct store *store_new(const struct store_opts *o)
 	s->o = *o;
 	if (!s->o.max_objects)
 		s->o.max_objects = 65536;
-	arena_init(&s->arena);
+	arena_init(&s->stock.arena);
 	pthread_rwlock_init(&s->lock, NULL);
 	return s;
-}
-
-static void object_free(struct store *s, struct object *o)
-{
-	slots_fini(&o->slots, &s->arena);
-	pageset_fini(&o->coming);
-	pageset_fini(&o->present);
-	close_fd(&o->fd);
-	pthread_rwlock_destroy(&o->life);
-	pthread_mutex_destroy(&o->lock);
-	free(o);
 }
 
 void store_free(struct store *s)
@@ -63,9 +37,9 @@ void store_free(struct store *s)
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->n; i++)
-		object_free(s, s->objects[i]);
+		object_free(&s->stock, s->objects[i]);
 	free(s->objects);
-	arena_fini(&s->arena);
+	arena_fini(&s->stock.arena);
 	pthread_rwlock_destroy(&s->lock);
 	free(s);
 }
@@ -111,24 +85,6 @@ static int no_object(uint32_t nr, struct err *e)
 	return err_set(e, ERR_PROTO, "memory object %" PRIu32 " was never announced", nr);
 }
 
-/* Under life, exclusively. */
-static void object_empty(struct store *s, struct object *o)
-{
-	for (size_t i = 0; i < o->slots.cap; i++) {
-		struct slot *one = o->slots.table[i];
-
-		if (one) {
-			s->data_pages -= one->nr_data;
-			for (unsigned k = 0; k < SLOT_WORDS; k++)
-				s->zero_pages -= (unsigned)__builtin_popcountll(one->zero[k]);
-		}
-	}
-	slots_fini(&o->slots, &s->arena);
-	pageset_fini(&o->coming);
-	pageset_fini(&o->present);
-	o->listing = o->listed = false;
-}
-
 static struct object *object_make(struct store *s, uint32_t nr, struct err *e)
 {
 	struct object *o = NULL;
@@ -154,22 +110,6 @@ static struct object *object_make(struct store *s, uint32_t nr, struct err *e)
 	return o;
 }
 
-/* A memory file with the object's name, so that it looks as it did at the source. */
-static int open_shared(struct object *o, const struct memobj *d, struct err *e)
-{
-	const char *name = !strncmp(d->name, "/memfd:", 7) ? d->name + 7 : d->name;
-
-	if (o->fd < 0)
-		o->fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
-	if (o->fd < 0)
-		return err_sys(e, "cannot make memory file %s", name);
-	if (ftruncate(o->fd, (off_t)d->size) < 0)
-		return err_sys(e, "cannot give memory file %s its size", name);
-	return 0;
-}
-
-static void drop_pages(struct store *s, struct object *o, uint64_t start, uint64_t pages);
-
 static int take_object(struct store *s, const struct frame *f, struct err *e)
 {
 	struct memobj d;
@@ -187,14 +127,14 @@ static int take_object(struct store *s, const struct frame *f, struct err *e)
 		/* The same with another size: what is cut off is gone. */
 		uint64_t end = (d.size + MEM_PAGE - 1) & ~(uint64_t)(MEM_PAGE - 1);
 
-		drop_pages(s, o, end, (MEMMSG_MAX_ADDR - end) >> MEM_PAGE_SHIFT);
+		object_drop(&s->stock, o, end, (MEMMSG_MAX_ADDR - end) >> MEM_PAGE_SHIFT);
 	} else {
-		object_empty(s, o);
+		object_empty(&s->stock, o);
 		close_fd(&o->fd);
 	}
 	o->gone = true;
 	if (d.kind == MEMOBJ_SHARED)
-		ret = open_shared(o, &d, e);
+		ret = object_open_shared(o, &d, e);
 	if (ret == 0) {
 		o->desc = d;
 		o->gone = false;
@@ -212,7 +152,7 @@ static int take_gone(struct store *s, const struct frame *f, struct err *e)
 	if (!reader_done(&r) || !o)
 		return no_object(nr, e);
 	pthread_rwlock_wrlock(&o->life);
-	object_empty(s, o);
+	object_empty(&s->stock, o);
 	close_fd(&o->fd);
 	o->gone = true;
 	pthread_rwlock_unlock(&o->life);
@@ -224,162 +164,10 @@ static int take_gone(struct store *s, const struct frame *f, struct err *e)
 static int check_size(struct store *s, uint64_t frame_pages, struct err *e)
 {
 	if (!s->o.max_pages || (frame_pages <= s->o.max_pages &&
-				s->data_pages + s->zero_pages <= s->o.max_pages))
+				s->stock.data_pages + s->stock.zero_pages <= s->o.max_pages))
 		return 0;
 	return err_set(e, ERR_DISK, "the container's memory is larger than it said (%" PRIu64 " MiB)",
 		       s->o.max_pages >> 8);
-}
-
-/* Books [first, first + n) of a slot as data or zero. Under o->lock. */
-static void book(struct store *s, struct slot *one, unsigned first, unsigned n, bool zero)
-{
-	for (unsigned i = first; i < first + n; i++) {
-		bool had = bit_get(one->have, i), was_zero = bit_get(one->zero, i);
-		bool was_data = had && !was_zero && !bit_get(one->done, i);
-
-		s->again += had;
-		if (zero && !was_zero) {
-			bit_set(one->zero, i);
-			s->zero_pages++;
-		} else if (!zero && was_zero) {
-			bit_clear(one->zero, i);
-			s->zero_pages--;
-		}
-		if (!zero && !was_data) {
-			one->nr_data++;
-			s->data_pages++;
-		} else if (zero && was_data) {
-			one->nr_data--;
-			s->data_pages--;
-		}
-		one->nr_have += !had;
-		bit_set(one->have, i);
-		bit_clear(one->done, i);
-	}
-	if (s->data_pages > s->peak)
-		s->peak = s->data_pages;
-}
-
-static int no_memory(struct err *e)
-{
-	err_sys(e, "no memory for the container's pages");
-	return err_hint(e, "the destination has too little free memory");
-}
-
-/* Data for a part of one slot. */
-static int put_data(struct store *s, struct object *o, uint64_t addr, unsigned n, bool dense,
-		    const uint8_t *data, struct err *e)
-{
-	unsigned first = (unsigned)(addr & (SLOT_SIZE - 1)) >> MEM_PAGE_SHIFT;
-	uint8_t *room = NULL;
-	struct slot *one;
-
-	if (o->fd >= 0) {
-		size_t len = (size_t)n << MEM_PAGE_SHIFT;
-
-		if (len > o->desc.size - addr) /* its last page may be a part of one */
-			len = o->desc.size - addr;
-		if (pwrite(o->fd, data, len, (off_t)addr) != (ssize_t)len)
-			return no_memory(e);
-	}
-	pthread_mutex_lock(&o->lock);
-	one = slots_make(&o->slots, addr);
-	if (o->fd < 0) {
-		room = slot_room(one, &s->arena, dense);
-		if (!room) {
-			pthread_mutex_unlock(&o->lock);
-			return no_memory(e);
-		}
-		/* In lazy migration others look for it already: booked when it is whole. */
-		one->writers++;
-		pthread_mutex_unlock(&o->lock);
-		memcpy(room + ((size_t)first << MEM_PAGE_SHIFT), data, (size_t)n << MEM_PAGE_SHIFT);
-		pthread_mutex_lock(&o->lock);
-		one->writers--;
-	}
-	book(s, one, first, n, false);
-	pthread_mutex_unlock(&o->lock);
-	return 0;
-}
-
-/* Memory of data pages that became zero or nothing goes back. */
-static void put_zero(struct store *s, struct object *o, uint64_t addr, unsigned n)
-{
-	unsigned first = (unsigned)(addr & (SLOT_SIZE - 1)) >> MEM_PAGE_SHIFT;
-	uint64_t data = 0, zero = 0;
-	struct slot *one;
-
-	pthread_mutex_lock(&o->lock);
-	one = slots_make(&o->slots, addr);
-	if (o->fd < 0) {
-		slot_drop(one, &s->arena, first, n, &data, &zero);
-		s->data_pages -= data;
-		s->zero_pages -= zero;
-	}
-	book(s, one, first, n, true);
-	pthread_mutex_unlock(&o->lock);
-}
-
-static void punch(struct object *o, uint64_t start, uint64_t pages)
-{
-	if (o->fd >= 0 && start < o->desc.size)
-		(void)fallocate(o->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)start,
-				(off_t)((pages < UINT64_C(1) << 40 ? pages : UINT64_C(1) << 40)
-					<< MEM_PAGE_SHIFT));
-}
-
-static void drop_in_slot(struct store *s, struct object *o, struct slot *one, uint64_t start,
-			 uint64_t end)
-{
-	uint64_t a = start > one->base ? start : one->base;
-	uint64_t b = end < one->base + SLOT_SIZE ? end : one->base + SLOT_SIZE;
-	uint64_t data = 0, zero = 0;
-	unsigned first, n;
-
-	if (a >= b)
-		return;
-	first = (unsigned)((a - one->base) >> MEM_PAGE_SHIFT);
-	n = (unsigned)((b - a) >> MEM_PAGE_SHIFT);
-	if (o->fd < 0) {
-		slot_drop(one, &s->arena, first, n, &data, &zero);
-	} else {
-		for (unsigned i = first; i < first + n; i++) {
-			if (!bit_get(one->have, i))
-				continue;
-			if (bit_get(one->zero, i)) {
-				zero++;
-			} else {
-				data++;
-				one->nr_data--;
-			}
-			one->nr_have--;
-			bit_clear(one->have, i);
-			bit_clear(one->zero, i);
-		}
-	}
-	s->data_pages -= data;
-	s->zero_pages -= zero;
-}
-
-static void drop_pages(struct store *s, struct object *o, uint64_t start, uint64_t pages)
-{
-	uint64_t end = start + (pages << MEM_PAGE_SHIFT);
-
-	pthread_mutex_lock(&o->lock);
-	punch(o, start, pages);
-	if (pages / SLOT_PAGES > o->slots.cap) {
-		for (size_t i = 0; i < o->slots.cap; i++)
-			if (o->slots.table[i])
-				drop_in_slot(s, o, o->slots.table[i], start, end);
-	} else {
-		for (uint64_t at = start & ~(SLOT_SIZE - 1); at < end; at += SLOT_SIZE) {
-			struct slot *one = slots_find(&o->slots, at);
-
-			if (one)
-				drop_in_slot(s, o, one, start, end);
-		}
-	}
-	pthread_mutex_unlock(&o->lock);
 }
 
 static int unpack(struct memmsg_runs *m, struct err *e)
@@ -403,18 +191,18 @@ static int take_run(struct store *s, struct object *o, const struct memmsg_runs 
 		return err_set(e, ERR_PROTO, "pages behind the end of shared object %s arrived",
 			       o->desc.name);
 	if (type == MEMMSG_DROP) {
-		drop_pages(s, o, r.start, r.pages);
+		object_drop(&s->stock, o, r.start, r.pages);
 		return 0;
 	}
 	if (type == MEMMSG_ZERO)
-		punch(o, r.start, r.pages);
+		object_punch(o, r.start, r.pages);
 	while (at < end) {
 		uint64_t stop = (at | (SLOT_SIZE - 1)) + 1;
 		unsigned n = (unsigned)(((stop < end ? stop : end) - at) >> MEM_PAGE_SHIFT);
 
 		if (type == MEMMSG_ZERO)
-			put_zero(s, o, at, n);
-		else if (put_data(s, o, at, n, m->dense, data, e) < 0)
+			object_zero(&s->stock, o, at, n);
+		else if (object_data(&s->stock, o, at, n, m->dense, data, e) < 0)
 			return -1;
 		if (check_size(s, 0, e) < 0)
 			return -1;
@@ -422,81 +210,6 @@ static int take_run(struct store *s, struct object *o, const struct memmsg_runs 
 		data += data ? (size_t)n << MEM_PAGE_SHIFT : 0;
 	}
 	return 0;
-}
-
-/* Which pages of the slot does the set name? */
-static void mask_of(const struct pageset *set, const struct slot *one, uint64_t *mask)
-{
-	memset(mask, 0, sizeof(one->have));
-	for (size_t i = pageset_seek(set, one->base);
-	     i < set->n && set->v[i].start < one->base + SLOT_SIZE; i++) {
-		uint64_t a = set->v[i].start > one->base ? set->v[i].start : one->base;
-		uint64_t b = run_end(&set->v[i]);
-
-		b = b < one->base + SLOT_SIZE ? b : one->base + SLOT_SIZE;
-		bits_fill(mask, (unsigned)((a - one->base) >> MEM_PAGE_SHIFT),
-			  (unsigned)((b - a) >> MEM_PAGE_SHIFT));
-	}
-}
-
-/* What is here of the slot but not in the mask goes. */
-static void keep_masked(struct store *s, struct object *o, struct slot *one, const uint64_t *mask)
-{
-	for (unsigned p = 0; p < SLOT_PAGES; p++) {
-		unsigned n = 1;
-
-		if (!(one->have[p / 64] & ~mask[p / 64])) {
-			p |= 63;
-			continue;
-		}
-		if (!bit_get(one->have, p) || bit_get(mask, p))
-			continue;
-		while (p + n < SLOT_PAGES && bit_get(one->have, p + n) && !bit_get(mask, p + n))
-			n++;
-		punch(o, one->base + ((uint64_t)p << MEM_PAGE_SHIFT), n);
-		drop_in_slot(s, o, one, one->base + ((uint64_t)p << MEM_PAGE_SHIFT),
-			     one->base + ((uint64_t)(p + n) << MEM_PAGE_SHIFT));
-		p += n - 1;
-	}
-}
-
-/* The list is complete: what it does not name goes. Under o->lock. */
-static void finish_list(struct store *s, struct object *o)
-{
-	uint64_t mask[SLOT_WORDS];
-
-	pageset_move(&o->present, &o->coming);
-	o->listed = true;
-	o->listing = false;
-	for (size_t i = 0; i < o->slots.cap; i++) {
-		struct slot *one = o->slots.table[i];
-
-		if (!one)
-			continue;
-		mask_of(&o->present, one, mask);
-		keep_masked(s, o, one, mask);
-	}
-}
-
-/* How many pages of its list are not here? */
-static uint64_t count_missing(struct object *o)
-{
-	uint64_t mask[SLOT_WORDS], here = 0, listed = 0;
-
-	pthread_mutex_lock(&o->lock);
-	if (o->listed)
-		listed = o->present.pages;
-	for (size_t i = 0; listed && i < o->slots.cap; i++) {
-		struct slot *one = o->slots.table[i];
-
-		if (!one)
-			continue;
-		mask_of(&o->present, one, mask);
-		for (unsigned k = 0; k < SLOT_WORDS; k++)
-			here += (unsigned)__builtin_popcountll(one->have[k] & mask[k]);
-	}
-	pthread_mutex_unlock(&o->lock);
-	return listed - here;
 }
 
 static int take_list(struct store *s, struct object *o, const struct memmsg_runs *m,
@@ -516,7 +229,7 @@ static int take_list(struct store *s, struct object *o, const struct memmsg_runs
 	for (uint32_t i = 0; ret == 0 && i < m->n; i++)
 		pageset_add(&o->coming, v[i].start, v[i].pages);
 	if (ret == 0 && m->dense)
-		finish_list(s, o);
+		object_finish_list(&s->stock, o);
 	pthread_mutex_unlock(&o->lock);
 	return ret;
 }
@@ -564,7 +277,7 @@ static int take_sync(struct store *s, struct peer *from, const struct frame *f, 
 		struct object *o = object_hold(s, nr);
 
 		if (o) {
-			missing += count_missing(o);
+			missing += object_missing(o);
 			object_let(o);
 		}
 	}
@@ -731,12 +444,23 @@ void store_release(struct store *s, uint32_t nr, uint64_t addr, uint64_t pages)
 		struct slot *one = slots_find(&o->slots, addr);
 
 		if (one)
-			s->data_pages -= slot_done(one, &s->arena, first, n);
+			s->stock.data_pages -= slot_done(one, &s->stock.arena, first, n);
 		addr += (uint64_t)n << MEM_PAGE_SHIFT;
 		pages -= n;
 	}
 	pthread_mutex_unlock(&o->lock);
 	object_let(o);
+}
+
+/* The last page of an object may be a part of one. */
+static int read_back(int fd, uint8_t *to, size_t len, uint64_t addr)
+{
+	ssize_t n = pread(fd, to, len, (off_t)addr);
+
+	if (n < 0)
+		return -1;
+	memset(to + n, 0, len - (size_t)n);
+	return 0;
 }
 
 int store_read(struct store *s, uint32_t nr, uint64_t addr, uint64_t pages, void *buf,
@@ -758,7 +482,7 @@ int store_read(struct store *s, uint32_t nr, uint64_t addr, uint64_t pages, void
 			memset(to, 0, len);
 		else if (data)
 			memcpy(to, data, len);
-		else if (pread(fd, to, len, (off_t)addr) != (ssize_t)len)
+		else if (read_back(fd, to, len, addr) < 0)
 			return err_sys(e, "cannot read a shared object back");
 		to += len;
 		addr += len;
@@ -782,11 +506,11 @@ int store_shared_fd(struct store *s, uint32_t nr)
 struct store_stats store_stats(struct store *s)
 {
 	return (struct store_stats){
-		.data_pages = s->data_pages,
-		.zero_pages = s->zero_pages,
-		.peak_data_pages = s->peak,
+		.data_pages = s->stock.data_pages,
+		.zero_pages = s->stock.zero_pages,
+		.peak_data_pages = s->stock.peak,
 		.frames = s->frames,
 		.pages_received = s->received,
-		.pages_again = s->again,
+		.pages_again = s->stock.again,
 	};
 }

@@ -234,6 +234,8 @@ int online_step_memory(void *ctx, struct err *e)
 		};
 		converge_decide(&c, rounds, n + 1, &co);
 		tell_memory_round(s, &r, &c);
+		if (c.what == CONVERGE_AGAIN)
+			clock_sleep_ms((unsigned)(c.pause_s * 1e3));
 	}
 	event_decision(s->ev, "%s", c.why);
 	if (c.what == CONVERGE_NEVER && !o->lazy && s->job->require_realtime) {
