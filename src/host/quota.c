@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/fs.h>
 #include <linux/quota.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
@@ -22,17 +23,18 @@ static int quota_call(int fd, int command, uint32_t project, struct if_dqblk *bl
 			    block);
 }
 
-/* 1: it had the project already. */
-static int mark(int fd, uint32_t project)
+/* Directories hand it down to what is made in them.  1: it had the project already. */
+static int mark(int fd, bool directory, uint32_t project)
 {
+	uint32_t inherit = directory ? FS_XFLAG_PROJINHERIT : 0;
 	struct fsxattr x;
 
 	if (ioctl(fd, FS_IOC_FSGETXATTR, &x) < 0)
 		return -1;
-	if (x.fsx_projid == project && (x.fsx_xflags & FS_XFLAG_PROJINHERIT))
+	if (x.fsx_projid == project && (x.fsx_xflags & inherit) == inherit)
 		return 1;
 	x.fsx_projid = project;
-	x.fsx_xflags |= FS_XFLAG_PROJINHERIT;
+	x.fsx_xflags |= inherit;
 	return ioctl(fd, FS_IOC_FSSETXATTR, &x);
 }
 
@@ -50,7 +52,7 @@ static int mark_entry(int dir, const struct dirent *de, uint32_t project, int de
 	fd = path_open_beneath(dir, de->d_name, O_RDONLY | O_NOFOLLOW | O_NOATIME, 0);
 	if (fd < 0)
 		return errno == ENOENT || errno == EXDEV ? 0 : err_sys(e, "cannot open %s", de->d_name);
-	if (mark(fd, project) < 0 && errno != EPERM) /* immutable files keep theirs */
+	if (mark(fd, de->d_type == DT_DIR, project) < 0 && errno != EPERM) /* immutable files keep theirs */
 		return err_sys(e, "cannot set the project of %s", de->d_name);
 	if (de->d_type == DT_DIR && depth < TREE_MAX_DEPTH)
 		return mark_tree(fd, project, depth + 1, e);
@@ -93,7 +95,7 @@ int quota_project_set(const char *tree, uint32_t project, const struct quota_lim
 				       tree);
 		return err_sys(e, "cannot set the quota of %s", tree);
 	}
-	marked = mark(fd, project);
+	marked = mark(fd, true, project);
 	if (marked < 0)
 		return err_sys(e, "cannot set the project of %s", tree);
 	return marked ? 0 : mark_tree(fd, project, 0, e);
