@@ -124,10 +124,8 @@ const struct obstacle_rule *obstacle_of_namespace(const char *name)
 }
 
 static const struct named_rule filesystems[] = {
-	{ "ramfs",
-	  { "the files of a ramfs are lost (systemd's credentials)",
-	    "restart the unit after the move", false } },
 	{ "hugetlbfs", { "the files of a hugetlbfs are lost", "empty it", false } },
+	{ "fusectl", { NULL, NULL, false } },
 	{ "fuse*", { "a FUSE file system cannot be moved", "unmount it", true } },
 	{ "nfs*", { "an NFS mount cannot be moved", "unmount it", true } },
 	{ "cifs", { "a CIFS mount cannot be moved", "unmount it", true } },

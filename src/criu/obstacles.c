@@ -19,6 +19,11 @@ enum {
 	TASKS_MAX = 1 << 16,
 };
 
+struct mnt_ns {
+	uint64_t ino;
+	pid_t pid; /* somebody in it */
+};
+
 /* One look: what is known of the container while its processes are walked. */
 struct look {
 	struct obstacles *out;
@@ -27,7 +32,7 @@ struct look {
 	size_t n, cap;
 	struct unix_peers peers;
 	char *mounts;	    /* mountinfo texts of all mount namespaces met, one after the other */
-	uint64_t *mnt_seen; /* their inodes */
+	struct mnt_ns *mnt_seen;
 	size_t n_mnt;
 };
 
@@ -291,8 +296,25 @@ static void look_at_maps(struct look *l, pid_t pid)
 
 /* ---- mounts ---- */
 
-/* A mount that shows a part of a file system whose whole is not there. */
-static void look_at_mount(struct look *l, pid_t pid, char *line, const char *all)
+/* Does a mount of this file system show what `root` shows, and more?  `mounts` holds those
+ * of all mount namespaces, which CRIU looks at together. */
+static bool shown_by_another(const char *mounts, const char *dev, const char *root)
+{
+	own_free char *needle = xasprintf(" %s ", dev);
+
+	for (const char *at = mounts; (at = strstr(at, needle)); at++) {
+		const char *other = at + strlen(needle);
+		size_t n = strcspn(other, " ");
+
+		if (n == 1 && other[0] == '/')
+			return true;
+		if (n < strlen(root) && strncmp(other, root, n) == 0 && root[n] == '/')
+			return true;
+	}
+	return false;
+}
+
+static void look_at_mount(struct look *l, pid_t pid, char *line)
 {
 	static const struct obstacle_rule partial = {
 		"it shows only a part of a file system that is not in the container",
@@ -316,43 +338,50 @@ static void look_at_mount(struct look *l, pid_t pid, char *line, const char *all
 	if (!word[5] || !type)
 		return;
 	own_free char *object = xasprintf("mount %s (%s)", word[4], type);
-	own_free char *whole = xasprintf(" %s / /", word[2]);
 	own_free char *at = xasprintf("/proc/%d/root%s", (int)pid, word[4]);
 
 	r = obstacle_of_fs(type);
 	if (r)
 		found(l, pid, r, object);
-	if (strcmp(word[3], "/") != 0 && strcmp(word[4], "/") != 0 && !strstr(all, whole) &&
+	if (strcmp(word[3], "/") != 0 && strcmp(word[4], "/") != 0 &&
 	    strncmp(type, "cgroup", 6) != 0 && strcmp(type, "devtmpfs") != 0 &&
-	    strcmp(word[3], "/null") != 0)
+	    strcmp(word[3], "/null") != 0 && !shown_by_another(l->mounts, word[2], word[3]))
 		found(l, pid, &partial, object);
 	if (lstat(at, &st) == 0 && S_ISSOCK(st.st_mode))
 		found(l, pid, &socket_mount, object);
 }
 
-/* Each mount namespace once; its text is kept for look_at_mount_of. */
-static void look_at_mounts(struct look *l, pid_t pid)
+/* Each mount namespace once; its text is kept. */
+static void take_mounts(struct look *l, pid_t pid)
 {
 	uint64_t ino = ns_inode(pid, "mnt");
 	own_free char *text = NULL;
-	own_free char *copy = NULL;
-	char *save = NULL, *more;
+	char *more;
 
 	for (size_t i = 0; i < l->n_mnt; i++) {
-		if (l->mnt_seen[i] == ino)
+		if (l->mnt_seen[i].ino == ino)
 			return;
 	}
 	text = proc_text(pid, "mountinfo", TEXT_MAX);
 	if (!ino || !text)
 		return;
 	l->mnt_seen = xrealloc(l->mnt_seen, (l->n_mnt + 1) * sizeof(*l->mnt_seen));
-	l->mnt_seen[l->n_mnt++] = ino;
+	l->mnt_seen[l->n_mnt++] = (struct mnt_ns){ .ino = ino, .pid = pid };
 	more = xasprintf("%s%s\n", l->mounts, text);
 	free(l->mounts);
 	l->mounts = more;
-	copy = xstrdup(text);
-	for (char *line = strtok_r(copy, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		look_at_mount(l, pid, line, text);
+}
+
+static void look_at_mounts(struct look *l)
+{
+	for (size_t i = 0; i < l->n_mnt; i++) {
+		pid_t pid = l->mnt_seen[i].pid;
+		own_free char *text = proc_text(pid, "mountinfo", TEXT_MAX);
+		char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
+
+		for (; line; line = strtok_r(NULL, "\n", &save))
+			look_at_mount(l, pid, line);
+	}
 }
 
 /* ---- the container ---- */
@@ -402,7 +431,8 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	add_pid(&l, init);
 	walk_cgroup(&l, AT_FDCWD, cgroup, 0);
 	for (size_t i = 0; i < l.n; i++)
-		look_at_mounts(&l, l.pids[i]);
+		take_mounts(&l, l.pids[i]);
+	look_at_mounts(&l);
 	for (size_t i = 0; i < l.n; i++) {
 		look_at_status(&l, l.pids[i]);
 		look_at_namespaces(&l, l.pids[i]);

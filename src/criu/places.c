@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -144,8 +145,24 @@ int places_points(const struct places *p, const struct ext_mounts *l, struct err
 	return 0;
 }
 
+int places_attach(const struct places *p, int dir, struct err *e)
+{
+	own_free char *at = xasprintf("%s/images", p->dir);
+
+	if (path_mkdirs(at, 0700, e) < 0)
+		return -1;
+	if (syscall(SYS_move_mount, dir, "", AT_FDCWD, at, 4 /* MOVE_MOUNT_F_EMPTY_PATH */) < 0)
+		return err_sys(e, "cannot mount the images at %s", at);
+	return 0;
+}
+
 static void unmount_all(const char *dir)
 {
+	own_free char *images = xasprintf("%s/images", dir);
+
+	while (umount2(images, MNT_DETACH) == 0)
+		;
+	rmdir(images);
 	for (size_t k = 0;; k++) {
 		own_free char *at = xasprintf("%s/%zu", dir, k);
 

@@ -28,6 +28,9 @@ struct places {
 /* Makes them all.  `like`: a process in the new container's cgroups. */
 int places_make(struct places *p, const char *id, const struct ext_mounts *l, pid_t like,
 		struct err *e);
+/* Gives a memory directory (imgdir.h) a place among them: CRIU mounts its cgroup yard in its
+ * work directory, and nothing can be mounted in what is mounted nowhere. */
+int places_attach(const struct places *p, int dir, struct err *e);
 /* When the mover is done: what is mounted inside the memory mounts gets its mount point, which the
  * mover does not carry. */
 int places_points(const struct places *p, const struct ext_mounts *l, struct err *e);

@@ -95,6 +95,7 @@ int revive_prepare(struct revive **out, const struct revive_opts *o, struct err 
 	r->parking = cgroups_dir(getpid(), v1 ? "freezer" : NULL, e);
 	if (r->images < 0 || !r->parking ||
 	    places_make(&r->places, o->id, o->mounts, o->like, e) < 0 ||
+	    places_attach(&r->places, r->images, e) < 0 ||
 	    freezer_open(&r->freezer, o->freezer_dir, false, e) < 0 ||
 	    lazy_start(&r->lazy, &lo, e) < 0 || start_criu(r, o->netns, e) < 0) {
 		revive_free(r);

@@ -14,12 +14,15 @@
 #include "criu/dump.h"
 #include "criu/freeze.h"
 #include "criu/imgdir.h"
+#include "criu/save_watch.h"
 #include "criu/shimdir.h"
 
 enum {
 	MOUNTINFO_MAX = 4 << 20,
 	DUMP_MS = 120000,
 };
+
+const char *const criu_trusted_fs[] = { "hugetlbfs", NULL };
 
 struct save {
 	pid_t init;
@@ -214,7 +217,7 @@ int save_dump(struct save *s, struct err *e)
 		.timeout_ms = DUMP_MS,
 	};
 
-	return criu_dump(s->criu, &o, e);
+	return criu_dump(s->criu, &o, e) < 0 ? -1 : save_watches(s->images, s->rootfs, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for. */

@@ -28,6 +28,10 @@
 
 enum save_memory { SAVE_SHIM, SAVE_WHOLE };
 
+/* File systems of containers that CRIU does not know; what is in them is lost (obstacles.h
+ * tells so): systemd mounts it, empty. */
+extern const char *const criu_trusted_fs[];
+
 struct save;
 
 /* A running container, as an engine describes it; all borrowed during save_prepare. */

@@ -140,6 +140,7 @@ int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct 
 		.n_shared = m->n_shared,
 		.remote = o->lazy,
 		.cgroups = m->cgroups,
+		.enable_fs = criu_trusted_fs,
 	};
 
 	if (o->revive)

@@ -174,6 +174,7 @@ int online_step_ready(void *ctx, struct err *e)
 				 .freezer_dir = o->parts.freezer,
 				 .memory = o->track ? SAVE_SHIM : SAVE_WHOLE,
 				 .ghost_max = obs.ghost_max,
+				 .enable_fs = criu_trusted_fs,
 				 .cgroups = o->parts.has_cgroups };
 	return save_prepare(&o->save, &so, e);
 }

@@ -41,7 +41,8 @@ static void others(void **state)
 	assert_non_null(strstr(obstacle_of_namespace("uts")->why, "ProtectHostname"));
 	assert_null(obstacle_of_fs("tmpfs"));
 	assert_null(obstacle_of_fs("ext4"));
-	assert_false(obstacle_of_fs("ramfs")->blocks);
+	assert_null(obstacle_of_fs("ramfs"));
+	assert_false(obstacle_of_fs("hugetlbfs")->blocks);
 	assert_true(obstacle_of_fs("fuse.sshfs")->blocks);
 }
 
