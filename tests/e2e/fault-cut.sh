@@ -15,8 +15,9 @@ stopped() { # the migrator has stopped itself
 }
 
 for step in begin area copy recopy stop last config hold commit commit.done; do
-	on a env PMIGRATE_FAULT="source.$step:stop" "${MOVE[@]}" >"$OUT" 2>&1 </dev/null &
-	job=$!
+	# A shell in between: what enters the server would stop together with its own child.
+	on_bg a sh -c "PMIGRATE_FAULT=source.$step:stop ${MOVE[*]}; exit \$?"
+	job=$bg
 	wait_for 20 stopped
 	lab_do cut b
 	on a sh -c 'for p in /proc/[0-9]*; do [ "$(readlink $p/exe)" = /usr/local/sbin/pmigrate ] && kill -CONT ${p#/proc/}; done; :'
