@@ -26,6 +26,7 @@ struct screen {
 	bool verbose;
 	bool drawn;	 /* a line without its end stands there */
 	bool in_phase;
+	bool changing;	 /* a phase that changes something was begun */
 	enum phase phase;
 	uint64_t begun_ns;
 	struct bar bar;
@@ -86,6 +87,7 @@ static void screen_begin(void *arg, const struct job *job, const char *container
 	free(take_ptr(&s->state));
 	s->container = xstrdup(container);
 	s->dry_run = job && job->dry_run;
+	s->changing = false;
 	say(s, s->to, "Container %s: %s -> %s%s", container, source, destination,
 	    s->dry_run ? " (dry run)" : "");
 }
@@ -96,6 +98,7 @@ static void screen_phase_begin(void *arg, enum phase p, const char *detail)
 
 	s->phase = p;
 	s->in_phase = true;
+	s->changing = s->changing || p != PHASE_CHECK;
 	s->begun_ns = clock_ns();
 	s->bytes = s->items = 0;
 	bar_begin(&s->bar, s->begun_ns);
@@ -298,6 +301,8 @@ static void screen_finish(void *arg, const struct err *why, const char *server)
 		say(s, why ? s->errors : s->to, "%s%s", why ? "pmigrate: " : "", s->state);
 	else if (!why && s->dry_run)
 		say(s, s->to, "Container %s can be migrated", s->container);
+	else if (why && s->container && !s->changing)
+		say(s, s->errors, "pmigrate: Container %s: nothing was changed", s->container);
 	free(take_ptr(&s->state));
 }
 

@@ -370,24 +370,29 @@ static const struct step online[] = {
 
 /* --- the whole --------------------------------------------------------------------- */
 
+static void end_phase(struct source *s, bool ok)
+{
+	if (s->phase < 0)
+		return;
+	/* A cold move is down in just these. */
+	if (ok && !online_wanted(s) && s->phase >= PHASE_STOP && s->phase <= PHASE_START)
+		account_add_part(&s->account, phase_word((enum phase)s->phase),
+				 (double)(clock_ns() - s->phase_ns) / 1e6);
+	event_phase_end(s->ev, (enum phase)s->phase, ok);
+	s->phase = -1;
+}
+
 static void show_phase(void *ctx, const struct step *st)
 {
 	struct source *s = ctx;
 
 	if (st->phase == s->phase)
 		return;
-	if (s->phase >= 0)
-		event_phase_end(s->ev, (enum phase)s->phase, true);
+	end_phase(s, true);
 	s->phase = st->phase;
+	s->phase_ns = clock_ns();
 	live_phase(s->live, (enum phase)s->phase);
 	event_phase_begin(s->ev, (enum phase)s->phase, NULL);
-}
-
-static void end_phase(struct source *s, bool ok)
-{
-	if (s->phase >= 0)
-		event_phase_end(s->ev, (enum phase)s->phase, ok);
-	s->phase = -1;
 }
 
 static const struct step_hooks hooks = { .end = "source", .begin = show_phase };

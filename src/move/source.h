@@ -54,6 +54,7 @@ struct source {
 	bool area_begun;	/* the agent has something to undo */
 
 	/* told */
+	uint64_t phase_ns; /* when it began */
 	int phase;		/* enum phase that is shown, or -1 */
 	uint64_t begun_ns, down_ns, up_ns;
 	struct account account;

@@ -43,7 +43,7 @@ expect_exit 0 on a pmigrate c 101 c root@b --stats /tmp/s.json --report=/tmp/r.h
 ! grep -q "$(printf '[\033\r]')" "$OUT" || fail "escape sequences without a terminal"
 expect_out '^Container 101: a -> '
 expect_out '^  Copying files +[0-9.]+ [KM]iB, [0-9]+ files +[0-9.]+ m?s$|^  Copying files  '
-expect_out '^  Downtime [0-9.]+ m?s'
+expect_out '^  Downtime [0-9.]+ m?s: stop [0-9.]+ m?s, last '
 expect_out '^Container 101 \(first\): .* on a, running on '
 on a cat /tmp/s.json >"$TEST_DIR/s.json"
 on a cat /tmp/r.html >"$TEST_DIR/r.html"
@@ -99,4 +99,5 @@ expect_out 'failed: technologies: .*wormhole'
 expect_out '^pmigrate: .*\(and 1 more\)'
 expect_out '^pmigrate: what to do: '
 expect_exit 32 on a pmigrate c 101 c root@b --nodeps=license
+expect_out '^pmigrate: Container 101: nothing was changed'
 expect_eq "$(where_is)" a "where it is after failed checks"
