@@ -129,25 +129,25 @@ static int collect(struct work *w, struct sender *to, bool lazy, struct track_ro
 	return ret;
 }
 
-static unsigned nr_threads(const struct track *t, const struct work *w)
+unsigned track_threads(const struct track *t)
 {
 	cpu_set_t set;
 	unsigned n = t->o.threads;
 
-	if (!n) {
-		n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
-		n = n < 4 ? n : 4;
-	}
-	return n < w->n ? n : (unsigned)w->n;
+	if (n)
+		return n;
+	n = sched_getaffinity(0, sizeof(set), &set) == 0 ? (unsigned)CPU_COUNT(&set) : 1;
+	return n < 4 ? n : 4;
 }
 
 static int scan_all(struct track *t, struct work *w, struct sender *to, bool lazy,
 		    struct track_round *r, struct err *e)
 {
-	unsigned n = nr_threads(t, w), started = 0;
+	unsigned n = track_threads(t), started = 0;
 	own_free pthread_t *threads = xcalloc(n + 1, sizeof(*threads));
 	int ret;
 
+	n = n < w->n ? n : (unsigned)w->n;
 	while (started < n && pthread_create(&threads[started], NULL, scan_main, w) == 0)
 		started++;
 	if (!started)
@@ -202,14 +202,18 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 
 int track_frozen(struct track *t, struct sender *s, struct err *e)
 {
+	uint64_t began = clock_ns(), met;
 	bool dropped;
 
 	sender_urgent(s, true);
 	t->early_pages = 0;
-	if (look_at_spaces(t, s, false, e) < 0 || look_at_mappings(t, s, &dropped, e) < 0)
+	if (look_at_spaces(t, s, false, e) < 0)
 		return -1;
-	if (take_executable(t, s, e) < 0)
+	met = clock_ns();
+	if (look_at_mappings(t, s, &dropped, e) < 0 || take_executable(t, s, e) < 0)
 		return -1;
+	log_debug("frozen: %zu processes met in %.1f ms, mappings of %zu spaces in %.1f ms", t->procs.n,
+		  (double)(met - began) / 1e6, t->nr_spaces, (double)(clock_ns() - met) / 1e6);
 	t->frozen = true;
 	return 0;
 }

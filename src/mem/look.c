@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -150,29 +152,87 @@ static void meet_shm(struct track *t, const char *path, const char *name, uint64
 	o->seen = true;
 }
 
-/* Memory files that are open, mapped or not. */
-static void look_at_fds(struct track *t, pid_t pid)
+/* ---- reading /proc, by several threads: it is most of the time of a frozen look ---- */
+
+struct found {
+	char path[64]; /* leads to it */
+	char name[256];
+	uint64_t dev, ino;
+};
+
+/* What one process told. */
+struct seen {
+	pid_t pid;
+	struct space *space; /* of which it is the owner, or NULL */
+	struct maps was;
+	struct found *fds; /* memory files that are open, mapped or not */
+	size_t nr_fds;
+	int ret;
+	struct err e;
+};
+
+static void look_at_fds(struct seen *w)
 {
-	char path[64], link[300];
+	char path[40], link[300];
 	own_dir DIR *d = NULL;
 	struct dirent *de;
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)w->pid);
 	d = opendir(path);
 	while (d && (de = readdir(d))) {
 		ssize_t n = readlinkat(dirfd(d), de->d_name, link, sizeof(link) - 1);
-		char name[256], at[330];
+		struct found f = { .dev = 0 };
 		struct stat st;
 
 		if (n <= 0)
 			continue;
 		link[n] = '\0';
-		if (link[0] != '/' || !shm_name(link, name) ||
+		if (link[0] != '/' || !shm_name(link, f.name) ||
 		    fstatat(dirfd(d), de->d_name, &st, 0) < 0 || st.st_dev != maps_shm_dev())
 			continue;
-		snprintf(at, sizeof(at), "%s/%s", path, de->d_name);
-		meet_shm(t, at, link, st.st_dev, st.st_ino);
+		snprintf(f.path, sizeof(f.path), "%s/%.20s", path, de->d_name);
+		f.dev = st.st_dev;
+		f.ino = st.st_ino;
+		w->fds = xrealloc(w->fds, (w->nr_fds + 1) * sizeof(*w->fds));
+		w->fds[w->nr_fds++] = f;
 	}
+}
+
+struct looking {
+	struct seen *v;
+	size_t n;
+	_Atomic size_t next;
+};
+
+static void *look_main(void *arg)
+{
+	struct looking *l = arg;
+	size_t i;
+
+	while ((i = l->next++) < l->n) {
+		struct seen *w = &l->v[i];
+
+		if (w->space)
+			w->ret = space_look(w->space, &w->was, &w->e);
+		look_at_fds(w);
+	}
+	return NULL;
+}
+
+static void look_in_parallel(struct track *t, struct looking *l)
+{
+	enum { EACH = 4, MOST = 8 }; /* processes a thread is worth; threads */
+	pthread_t threads[MOST];
+	size_t want = l->n / EACH, started = 0;
+
+	want = want < MOST ? want : MOST;
+	want = want < track_threads(t) ? want : track_threads(t);
+	while (started + 1 < want &&
+	       pthread_create(&threads[started], NULL, look_main, l) == 0)
+		started++;
+	look_main(l);
+	while (started)
+		pthread_join(threads[--started], NULL);
 }
 
 /* ---- mappings ---- */
@@ -227,19 +287,26 @@ static void note_gone(void *arg, const struct map *m, uint64_t start, uint64_t e
 		pageset_add(arg, start, (end - start) >> MEM_PAGE_SHIFT);
 }
 
-static int look_at_one(struct track *t, struct space *s, struct sender *to, bool *dropped,
-		       struct err *e)
+/* What a process told is taken over; one thread. */
+static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *dropped, struct err *e)
 {
 	own_pageset struct pageset gone = PAGESET_INIT;
-	own_maps struct maps was = MAPS_INIT;
+	struct space *s = w->space;
 
-	if (space_look(s, &was, e) < 0)
+	for (size_t i = 0; i < w->nr_fds; i++)
+		meet_shm(t, w->fds[i].path, w->fds[i].name, w->fds[i].dev, w->fds[i].ino);
+	if (!s)
+		return 0;
+	if (w->ret < 0) {
+		if (e)
+			*e = w->e;
 		return -1;
+	}
 	if (!s->maps.n) {
 		s->gone = true;
 		return 0;
 	}
-	maps_compare(&was, &s->maps, note_gone, NULL, &gone);
+	maps_compare(&w->was, &s->maps, note_gone, NULL, &gone);
 	renew_views(t, s);
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
@@ -257,6 +324,34 @@ static int look_at_one(struct track *t, struct space *s, struct sender *to, bool
 	return sender_drop(to, s->nr, gone.v, gone.n, e);
 }
 
+static struct space *owned_by(const struct track *t, pid_t pid)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		if (t->spaces[i]->pid == pid)
+			return t->spaces[i];
+	return NULL;
+}
+
+static int look_at_all(struct track *t, struct sender *s, bool *dropped, struct err *e)
+{
+	own_free struct seen *v = xcalloc(t->procs.n + 1, sizeof(*v));
+	struct looking l = { .v = v };
+	int ret = 0;
+
+	for (size_t i = 0; i < t->procs.n; i++)
+		if (!t->procs.v[i].zombie)
+			v[l.n++] = (struct seen){ .pid = t->procs.v[i].pid,
+						  .space = owned_by(t, t->procs.v[i].pid) };
+	look_in_parallel(t, &l);
+	for (size_t i = 0; i < l.n; i++) {
+		if (ret == 0)
+			ret = take_seen(t, &v[i], s, dropped, e);
+		maps_fini(&v[i].was);
+		free(v[i].fds);
+	}
+	return ret;
+}
+
 int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct err *e)
 {
 	size_t kept = 0;
@@ -264,12 +359,8 @@ int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct er
 	*dropped = false;
 	for (size_t i = 0; i < t->nr_shms; i++)
 		t->shms[i]->seen = false;
-	for (size_t i = 0; i < t->nr_spaces; i++)
-		if (look_at_one(t, t->spaces[i], s, dropped, e) < 0)
-			return -1;
-	for (size_t i = 0; i < t->procs.n; i++)
-		if (!t->procs.v[i].zombie)
-			look_at_fds(t, t->procs.v[i].pid);
+	if (look_at_all(t, s, dropped, e) < 0)
+		return -1;
 	for (size_t i = 0; i < t->nr_shms; i++) {
 		struct shm *o = t->shms[i];
 

@@ -37,6 +37,9 @@ int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct er
 /* Whatever could map objects and was not watched: compare them. */
 void suspect_all(struct track *t);
 
+/* final.c: how many threads a frozen look is worth. */
+unsigned track_threads(const struct track *t);
+
 /* track.c */
 int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e);
 /* Scans all shared views of a space into the objects' dirty sets. */

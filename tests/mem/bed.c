@@ -33,20 +33,29 @@ void bed_die(const char *fmt, ...)
 
 /* ---- the container ---- */
 
+struct start {
+	char *const *argv;
+	const char *cgroup;
+};
+
 static int container_main(void *arg)
 {
-	char *const *argv = arg;
+	const struct start *s = arg;
+	own_fd int dirfd = s->cgroup ? open(s->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	execv(argv[0], argv);
+	if (s->cgroup && file_poke(dirfd, "cgroup.procs", "0", NULL) < 0)
+		_exit(126);
+	execv(s->argv[0], s->argv);
 	_exit(127);
 }
 
-pid_t bed_container(char *const *argv)
+pid_t bed_container(char *const *argv, const char *cgroup)
 {
 	static char stack[64 << 10];
+	struct start s = { argv, cgroup };
 	pid_t pid = clone(container_main, stack + sizeof(stack), CLONE_NEWPID | CLONE_NEWIPC | SIGCHLD,
-			  (void *)(uintptr_t)argv);
+			  &s);
 
 	if (pid < 0)
 		bed_die("cannot start a container: %s", strerror(errno));
@@ -57,6 +66,38 @@ void bed_end(pid_t init)
 {
 	kill(init, SIGKILL);
 	waitpid(init, NULL, 0);
+}
+
+char *bed_cgroup(void)
+{
+	own_free char *dir = xasprintf("/sys/fs/cgroup/freezer/pmigrate-mem-%d", (int)getpid());
+
+	return mkdir(dir, 0755) < 0 ? NULL : take_ptr(&dir);
+}
+
+void bed_cgroup_end(char *cgroup)
+{
+	for (int i = 0; cgroup && rmdir(cgroup) < 0 && errno == EBUSY && i < 200; i++)
+		clock_sleep_ms(10);
+	free(cgroup);
+}
+
+static void freezer(const char *cgroup, const char *state)
+{
+	own_fd int dirfd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct err e = ERR_INIT;
+
+	if (file_poke(dirfd, "freezer.state", state, &e) < 0)
+		bed_die("%s", e.msg);
+	for (int i = 0; i < 5000; i++) {
+		own_free char *now = NULL;
+
+		if (file_read(dirfd, "freezer.state", 64, &now, NULL, NULL) == 0 &&
+		    !strncmp(now, state, strlen(state)))
+			return;
+		clock_sleep_ms(1);
+	}
+	bed_die("the container does not become %s", state);
 }
 
 /* True when no thread of the process can run. */
@@ -84,12 +125,16 @@ static bool stands_still(pid_t pid)
 	return true;
 }
 
-void bed_freeze(pid_t init)
+void bed_freeze(pid_t init, const char *cgroup)
 {
 	own_procs struct procs p = PROCS_INIT;
 	int calm = 0;
 	size_t n = 0;
 
+	if (cgroup) {
+		freezer(cgroup, "FROZEN");
+		return;
+	}
 	if (procs_init(&p, init, NULL, NULL) < 0)
 		bed_die("the container is gone");
 	for (int i = 0; calm < 3; i++) {
@@ -108,10 +153,14 @@ void bed_freeze(pid_t init)
 	}
 }
 
-void bed_thaw(pid_t init)
+void bed_thaw(pid_t init, const char *cgroup)
 {
 	own_procs struct procs p = PROCS_INIT;
 
+	if (cgroup) {
+		freezer(cgroup, "THAWED");
+		return;
+	}
 	procs_init(&p, init, NULL, NULL);
 	procs_refresh(&p, NULL);
 	for (size_t k = 0; k < p.n; k++)

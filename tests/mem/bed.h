@@ -34,16 +34,22 @@ struct bed {
 /* Says what and ends the test. */
 void bed_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
-/* Starts argv as process 1 of a pid namespace of its own; it dies with us. */
-pid_t bed_container(char *const *argv);
+/* Starts argv as process 1 of a pid namespace of its own; it dies with us.  In `cgroup` (a
+ * directory; NULL: ours). */
+pid_t bed_container(char *const *argv, const char *cgroup);
 void bed_end(pid_t init);
+
+/* A cgroup of the v1 freezer for this process, or NULL where there is none; and its end. */
+char *bed_cgroup(void);
+void bed_cgroup_end(char *cgroup);
 
 void bed_link(struct bed *b, unsigned streams, bool zstd);
 void bed_unlink(struct bed *b);
 
-/* Stops every process of the container, however fast it forks; and lets it go on. */
-void bed_freeze(pid_t init);
-void bed_thaw(pid_t init);
+/* Stops every process of the container, however fast it forks, by its freezer or (NULL) by
+ * SIGSTOP; and lets it go on. */
+void bed_freeze(pid_t init, const char *cgroup);
+void bed_thaw(pid_t init, const char *cgroup);
 
 /*
  * Everything of the stopped container against the store, by other means than mem/ uses:

@@ -299,7 +299,7 @@ static void churn_spawn(void)
 
 static int temp_file(size_t len)
 {
-	char name[] = "/tmp/churn.XXXXXX";
+	char name[] = "/var/tmp/churn.XXXXXX";
 	int fd = mkostemp(name, O_CLOEXEC);
 
 	if (fd < 0 || ftruncate(fd, (off_t)len) < 0)
@@ -416,7 +416,53 @@ static void churn_sysv(void)
 	share(p, len, -1);
 }
 
-/* As fast as it can, all of it, for benches: prints passes a second when it ends (SIGTERM). */
+/* The disk writes into its memory, past all page tables. */
+static void *direct_main(void *arg)
+{
+	char *p = arg;
+	int fd = temp_file(8 << 20);
+
+	if (fcntl(fd, F_SETFL, O_DIRECT) < 0)
+		die("O_DIRECT");
+	for (;;) {
+		size_t n = (next_random() % 64 + 1) * PAGE;
+
+		if (pread(fd, p + next_random() % ((mib << 20) / PAGE - 64) * PAGE, n,
+			  (off_t)(next_random() % (7 << 20) / PAGE * PAGE)) < 0)
+			die("pread");
+	}
+	return NULL;
+}
+
+static void churn_direct(void)
+{
+	size_t len = mib << 20;
+	char *p = anon(len);
+	pthread_t t;
+
+	fill(p, len);
+	for (int i = 0; i < 4; i++)
+		pthread_create(&t, NULL, direct_main, p);
+	for (;; pause_a_bit())
+		scribble(p, len, 20);
+}
+
+/* A hundred that sleep, with forty descriptors each. */
+static void churn_many(void)
+{
+	for (int i = 0; i < 40; i++)
+		if (open("/dev/null", O_RDONLY | O_CLOEXEC) < 0)
+			die("open");
+	for (int i = 0; i < 100; i++)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				pause();
+		}
+	for (;;)
+		pause();
+}
+
 static volatile sig_atomic_t stop;
 
 static void on_term(int sig)
@@ -433,6 +479,7 @@ static const struct {
 	{ "advise", churn_advise }, { "fork", churn_fork },	{ "threads", churn_threads },
 	{ "exec", churn_exec },	    { "spawn", churn_spawn },	{ "file", churn_file },
 	{ "shared", churn_shared }, { "memfd", churn_memfd },	{ "sysv", churn_sysv },
+	{ "direct", churn_direct }, { "many", churn_many },
 };
 
 static void start(const char *name, int last)

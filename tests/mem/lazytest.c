@@ -395,7 +395,7 @@ int main(int argc, char **argv)
 	if (pipe(pipe_fds) < 0)
 		bed_die("no pipe");
 	snprintf(number, sizeof(number), "%d", pipe_fds[1]);
-	b.init = bed_container(source_argv);
+	b.init = bed_container(source_argv, NULL);
 	close(pipe_fds[1]);
 	wait_paused(pipe_fds[0]);
 	bed_link(&b, 1, false);
@@ -408,7 +408,7 @@ int main(int argc, char **argv)
 		kill(b.init, SIGUSR1);
 		wait_paused(pipe_fds[0]);
 	}
-	bed_freeze(b.init);
+	bed_freeze(b.init, NULL);
 	if (track_final(t, b.sender, remote, &r, &e) < 0)
 		bed_die("final: %s", e.msg);
 	printf("%s: %" PRIu64 " pages exist, %" PRIu64 " dirty, %" PRIu64 " not there\n", mode,

@@ -3,8 +3,9 @@
  * tests/mem/precopy.c - is a page ever stale?  Real processes that change memory in
  * every way (churn.c) are copied in rounds, stopped, and compared byte by byte.
  *
- *	precopy CHURN KIND... [-m MIB] [-r ROUNDS] [-f FREEZES] [-s STREAMS] [-z] [-v]
+ *	precopy CHURN KIND... [-m MIB] [-r ROUNDS] [-f FREEZES] [-s STREAMS] [-z] [-c] [-v]
  *
+ * -c: the container has a cgroup and is frozen by it (else by SIGSTOP).
  * The container is frozen, compared and thawed FREEZES times; rounds go on in between.  Fails
  * as well when a second round does not prove that less than everything was sent.
  */
@@ -29,7 +30,7 @@ static void to_stderr(void *arg, enum log_level level, const char *line)
 struct options {
 	int rounds, freezes;
 	unsigned streams;
-	bool zstd;
+	bool zstd, cgroup;
 	char **argv; /* of churn */
 };
 
@@ -48,6 +49,8 @@ static void parse(struct options *o, int argc, char **argv)
 			o->streams = (unsigned)atoi(argv[++i]);
 		else if (!strcmp(argv[i], "-z"))
 			o->zstd = true;
+		else if (!strcmp(argv[i], "-c"))
+			o->cgroup = true;
 		else if (!strcmp(argv[i], "-v"))
 			log_init(LOG_LVL_DEBUG, to_stderr, NULL);
 		else
@@ -65,16 +68,23 @@ int main(int argc, char **argv)
 	struct track_opts to = { 0 };
 	uint64_t first = 0, least = UINT64_MAX;
 	unsigned long bad = 0, pages;
+	char *cgroup;
 
 	parse(&o, argc, argv);
 	if (track_usable(&e) < 0) {
 		fprintf(stderr, "skipped: %s\n", e.msg);
 		return 77;
 	}
-	b.init = bed_container(o.argv);
+	cgroup = o.cgroup ? bed_cgroup() : NULL;
+	if (o.cgroup && !cgroup) {
+		fprintf(stderr, "skipped: no v1 freezer\n");
+		return 77;
+	}
+	b.init = bed_container(o.argv, cgroup);
 	clock_sleep_ms(300);
 	bed_link(&b, o.streams, o.zstd);
 	to.init = b.init;
+	to.cgroup = cgroup;
 	if (track_open(&t, &to, &e) < 0)
 		bed_die("track: %s", e.msg);
 	for (int f = 0; f < o.freezes && !bad; f++) {
@@ -87,7 +97,7 @@ int main(int argc, char **argv)
 				least = r.dirty_pages;
 			clock_sleep_ms(20 + (unsigned)rand() % 60);
 		}
-		bed_freeze(b.init);
+		bed_freeze(b.init, cgroup);
 		if (track_frozen(t, b.sender, &e) < 0 || track_final(t, b.sender, false, &r, &e) < 0)
 			bed_die("final: %s", e.msg);
 		bad += r.missing_pages + bed_compare(t, b.store, &pages);
@@ -95,12 +105,13 @@ int main(int argc, char **argv)
 		       " dirty, %" PRIu64 " missing, %lu bad; scan %.1f ms, send %.1f ms\n",
 		       f + 1, r.nr_spaces, r.nr_shms, pages, r.dirty_pages, r.present_pages,
 		       r.missing_pages, bad, (double)r.scan_ns / 1e6, (double)r.send_ns / 1e6);
-		bed_thaw(b.init);
+		bed_thaw(b.init, cgroup);
 	}
 	printf("first round %" PRIu64 " pages, smallest later one %" PRIu64 "\n", first, least);
 	track_close(t);
 	bed_unlink(&b);
 	bed_end(b.init);
+	bed_cgroup_end(cgroup);
 	if (!bad && least >= first) {
 		fprintf(stderr, "no round sent less than the first\n");
 		return 1;

@@ -164,7 +164,7 @@ static void measure_scan(size_t mib)
 		ms = one_round(t, b.sender, &r);
 		sparse = ms < sparse ? ms : sparse;
 	}
-	bed_freeze(pid);
+	bed_freeze(pid, NULL);
 	for (int i = 0; i < 7; i++) {
 		double ms;
 
