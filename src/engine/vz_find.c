@@ -31,8 +31,9 @@ static bool has_name(const char *id, const char *name)
 	return vz_open(&v, id, NULL) == 0 && v.ct.name && strcmp(v.ct.name, name) == 0;
 }
 
-/* A link whose container is gone, or has another name meanwhile, counts as none. */
-char *vz_name_owner(const char *name)
+/* By the registry.  A link whose container is gone, or has another name meanwhile, counts
+ * as none. */
+static char *registered_owner(const char *name)
 {
 	own_free char *link = xasprintf(VZ_NAMES_DIR "/%s", name);
 	char target[4096];
@@ -113,9 +114,9 @@ int vz_list(struct ct **out, size_t *n, struct err *e)
 }
 
 /* Names made by other tools have no link: then the configs are asked. */
-static char *name_lookup(const char *name)
+char *vz_name_owner(const char *name)
 {
-	char *id = vz_name_owner(name);
+	char *id = registered_owner(name);
 	struct ct *all;
 	size_t n;
 
@@ -136,7 +137,7 @@ int vz_find(const char *id_or_name, struct ct *out, struct err *e)
 	own_free char *id = NULL;
 
 	if (!vz_id_ok(id_or_name)) {
-		id = name_lookup(id_or_name);
+		id = vz_name_owner(id_or_name);
 		if (!id)
 			return err_set(e, ERR_ABSENT, "there is no container '%s'", id_or_name);
 	}

@@ -7,7 +7,8 @@
  *	RATE="eth0:1:8000"			kbit/s, where vz.conf says TRAFFIC_SHAPING=yes
  *	NEIGHBOUR_DEVS="eth0"			answer for routed addresses there only
  *
- * venet0 is made without addresses, too: they can be added while it runs.
+ * venet0 is made without addresses, too: they can be added while it runs.  An adapter
+ * without a bridge is routed like venet0.
  */
 #include <stdio.h>
 #include <string.h>
@@ -138,7 +139,7 @@ static int netif_adapter(struct ctnet *n, const char *id, const char *text, int 
 	}
 	if (!i->mac[0] && !i->mac[5])
 		default_mac(i->mac, id, i->name);
-	return i->bridge[0] ? 0 : err_set(e, ERR_USAGE, "no bridge is named for %s", i->name);
+	return 0;
 }
 
 static int add_adapters(const struct vz *v, struct ctnet *n, struct err *e)

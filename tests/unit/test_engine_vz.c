@@ -177,7 +177,7 @@ static void test_net_config(void **state)
 static void test_net_config_bad(void **state)
 {
 	static const char *const bad[] = {
-		"IP_ADDRESS=10.0.0\n",		"NETIF=ifname=eth0\n",
+		"IP_ADDRESS=10.0.0\n",		"NETIF=\"bridge=b,ip=x\"\n",
 		"NETIF=ifname=a/b,bridge=b\n",	"NETIF=bridge=b,mac=1\n",
 		"RATE=eth0\n",			"NETIF=\"bridge=a-name-that-is-too-long\"\n",
 	};
