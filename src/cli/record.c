@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Keeps what happened, for --stats and --report. */
 #include <fcntl.h>
+#include <math.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -23,7 +24,7 @@ struct record {
 
 static double since_ms(uint64_t then_ns)
 {
-	return (double)((clock_ns() - then_ns) / 1000) / 1000;
+	return round((double)(clock_ns() - then_ns) / 1e3) / 1e3;
 }
 
 /* Adds an event to the list `name` of this migration; frees it when there is none. */
@@ -169,12 +170,13 @@ static const struct event_ops record_ops = {
 
 struct watcher record_new(const struct out_opts *o)
 {
-	struct record *r = xcalloc(1, sizeof(*r));
+	struct watcher w = { .ops = &record_ops, .close = record_close };
+	cJSON *all = xmust(cJSON_CreateObject());
+	struct record *r;
 
-	r->report = o->report;
-	r->stats = o->stats;
-	r->all = xmust(cJSON_CreateObject());
-	cJSON_AddNumberToObject(r->all, "version", EVENT_JSON_VERSION);
-	cJSON_AddArrayToObject(r->all, "migrations");
-	return (struct watcher){ .ops = &record_ops, .close = record_close, .arg = r };
+	cJSON_AddNumberToObject(all, "version", EVENT_JSON_VERSION);
+	cJSON_AddArrayToObject(all, "migrations");
+	w.arg = r = xcalloc(1, sizeof(*r));
+	*r = (struct record){ .report = o->report, .stats = o->stats, .all = all };
+	return w;
 }

@@ -59,18 +59,21 @@ static int rules_destination_name(struct options *o, struct err *e)
 {
 	struct job *j = &o->job;
 	own_free char *engine = NULL;
-	const char *name;
-	char **wish;
+	const char *name, *wish;
+	bool is_id;
 
 	if (!j->dst.name)
 		return 0;
 	name = address_engine(j->dst.name, &engine);
-	wish = address_is_id(name) ? &j->new_id : &j->new_name;
-	if (*wish && strcmp(*wish, name))
+	is_id = address_is_id(name);
+	wish = is_id ? j->new_id : j->new_name;
+	if (wish && strcmp(wish, name))
 		return err_set(e, ERR_USAGE, "the destination's address says %s, but %s says %s",
-			       name, wish == &j->new_id ? "--new-id" : "--new-name", *wish);
-	free(*wish);
-	*wish = xstrdup(name);
+			       name, is_id ? "--new-id" : "--new-name", wish);
+	if (!wish && is_id)
+		j->new_id = xstrdup(name);
+	else if (!wish)
+		j->new_name = xstrdup(name);
 	return 0;
 }
 

@@ -17,10 +17,12 @@ void findings_fini(struct findings *f)
 	*f = (struct findings)FINDINGS_INIT;
 }
 
-static struct finding *findings_add(struct findings *f, const char *word, char *text)
+/* Takes text and hint. */
+static struct finding *findings_add(struct findings *f, const char *word, char *text,
+				    char *hint)
 {
 	f->item = xrealloc(f->item, (f->n + 1) * sizeof(*f->item));
-	f->item[f->n] = (struct finding){ .word = word, .text = text };
+	f->item[f->n] = (struct finding){ .word = word, .text = text, .hint = hint };
 	return &f->item[f->n++];
 }
 
@@ -40,10 +42,9 @@ void findings_fail(struct findings *f, const struct job *j, uint32_t bit, bool h
 	va_list ap;
 
 	va_start(ap, fmt);
-	new = findings_add(f, word, text_of(fmt, ap));
+	new = findings_add(f, word, text_of(fmt, ap), hint ? xstrdup(hint) : NULL);
 	va_end(ap);
 	new->code = code;
-	new->hint = hint ? xstrdup(hint) : NULL;
 	new->level = FINDING_FAIL;
 	if (bit && (j->nodeps & bit) == bit) {
 		new->level = FINDING_BYPASSED;
@@ -58,7 +59,7 @@ void findings_note(struct findings *f, enum finding_level pass_or_note, const ch
 	va_list ap;
 
 	va_start(ap, fmt);
-	findings_add(f, word, text_of(fmt, ap))->level = pass_or_note;
+	findings_add(f, word, text_of(fmt, ap), NULL)->level = pass_or_note;
 	va_end(ap);
 }
 
