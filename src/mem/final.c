@@ -209,6 +209,7 @@ int track_frozen(struct track *t, struct sender *s, struct err *e)
 	t->early_pages = 0;
 	if (look_at_spaces(t, s, false, e) < 0)
 		return -1;
+	procs_last_look(&t->procs);
 	met = clock_ns();
 	if (look_at_mappings(t, s, &dropped, e) < 0 || take_executable(t, s, e) < 0)
 		return -1;

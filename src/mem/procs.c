@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/own.h"
 
-enum { MAX_DEPTH = 32, MAX_NEW = 256 };
+enum { MAX_DEPTH = 32 };
 
 /* The NSpid line of /proc/PID/status: outermost namespace we see first. */
 static int ns_pids(pid_t pid, pid_t out[static MAX_DEPTH], struct err *e)
@@ -55,18 +55,6 @@ static uint64_t pid_ns(pid_t pid, int levels)
 	return fd < 0 ? 0 : ns_ino_of(fd);
 }
 
-/* The last pid handed out in our pid namespace, which all pids below are counted in too. */
-static uint64_t newest_pid(void)
-{
-	own_free char *text = NULL;
-	char *space;
-
-	if (file_read(AT_FDCWD, "/proc/loadavg", 256, &text, NULL, NULL) < 0)
-		return 0;
-	space = strrchr(text, ' ');
-	return space ? strtoull(space + 1, NULL, 10) : 0;
-}
-
 int procs_init(struct procs *p, pid_t init, const char *cgroup, struct err *e)
 {
 	pid_t pids[MAX_DEPTH];
@@ -84,6 +72,7 @@ int procs_init(struct procs *p, pid_t init, const char *cgroup, struct err *e)
 	if (!cgroup && p->ns_ino == pid_ns(getpid(), 0))
 		return err_set(e, ERR_UNSUPPORTED, "process %d is in no pid namespace of its own", (int)init);
 	p->cgroup = cgroup ? xstrdup(cgroup) : NULL;
+	births_init(&p->births, init);
 	return 0;
 }
 
@@ -91,6 +80,7 @@ void procs_fini(struct procs *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		close_fd(&p->v[i].pidfd);
+	births_fini(&p->births);
 	free(p->v);
 	free(p->cgroup);
 	*p = (struct procs)PROCS_INIT;
@@ -134,6 +124,8 @@ static void meet(struct procs *p, pid_t pid)
 	pid_t pids[MAX_DEPTH];
 	int n;
 
+	if (pid == p->births.pid)
+		return;
 	if (i < p->n && p->v[i].pid == pid) {
 		p->v[i].seen = true;
 		return;
@@ -146,6 +138,7 @@ static void meet(struct procs *p, pid_t pid)
 	}
 	one.vpid = pids[p->depth];
 	one.zombie = has_ended(one.pidfd);
+	p->ended += one.zombie; /* lived while nobody looked */
 	p->v = xrealloc(p->v, (p->n + 1) * sizeof(*p->v));
 	memmove(p->v + i + 1, p->v + i, (p->n - i) * sizeof(*p->v));
 	p->v[i] = one;
@@ -215,8 +208,7 @@ int procs_refresh(struct procs *p, struct err *e)
 	size_t kept = 0;
 
 	p->ended = 0;
-	p->prev_pid = p->last_pid;
-	p->last_pid = newest_pid();
+	p->missed = births_missed(&p->births);
 	for (size_t i = 0; i < p->n; i++)
 		p->v[i].seen = false;
 	if (look(p, e) < 0)
@@ -238,16 +230,10 @@ int procs_refresh(struct procs *p, struct err *e)
 
 bool procs_missed_some(const struct procs *p)
 {
-	if (p->ended || !p->prev_pid || p->last_pid < p->prev_pid ||
-	    p->last_pid - p->prev_pid > MAX_NEW)
-		return true;
-	/* Whoever was born since then must still be there, in the container or not. */
-	for (uint64_t pid = p->prev_pid + 1; pid <= p->last_pid; pid++) {
-		char path[32];
+	return p->missed || p->ended;
+}
 
-		snprintf(path, sizeof(path), "/proc/%d", (int)pid);
-		if (access(path, F_OK) < 0)
-			return true;
-	}
-	return false;
+void procs_last_look(struct procs *p)
+{
+	births_fini(&p->births);
 }

@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "mem/births.h"
 
 struct proc {
 	pid_t pid;	/* here */
@@ -31,11 +32,12 @@ struct procs {
 	uint64_t ns_ino;
 	int depth;	/* of the container's pid namespace: index into NSpid */
 	char *cgroup;
-	uint64_t last_pid, prev_pid; /* handed out in our namespace */
-	uint64_t ended; /* processes that ended, or were born and ended, since the last refresh */
+	struct births births;
+	uint64_t ended; /* processes that ended since the last refresh */
+	bool missed;	/* and some may have been born and ended */
 };
 
-#define PROCS_INIT { NULL, 0, 0, 0, 0, NULL, 0, 0, 0 }
+#define PROCS_INIT { .v = NULL, .births = BIRTHS_INIT }
 #define own_procs __attribute__((cleanup(procs_fini)))
 
 /*
@@ -56,5 +58,9 @@ const struct proc *procs_find(const struct procs *p, pid_t pid);
 /* True when between the last two refreshes a task of the container may have lived and
  * died, or died, without being looked at: what it alone could write is unknown. */
 bool procs_missed_some(const struct procs *p);
+
+/* No further refresh will be asked whether some were missed: the namespace is let go, and may
+ * end.  (A refresh after that says that some were.) */
+void procs_last_look(struct procs *p);
 
 #endif
