@@ -70,15 +70,35 @@ static int run_one(struct options *o, const char *name, struct events *ev, struc
 	return relay_wanted(j) ? relay_run(o, ev, e) : command_migrate_here(o, ev, e);
 }
 
+/* After a failure: what was not even begun. */
+static void tell_rest(const struct options *o, size_t next, struct out *out)
+{
+	own_strv struct strv rest = STRV_INIT;
+	own_free char *list = NULL;
+	own_free char *text = NULL;
+
+	for (size_t i = next; i < o->names.n; i++)
+		strv_add(&rest, o->names.item[i]);
+	if (!rest.n)
+		return;
+	list = strv_join(&rest, ", ");
+	text = xasprintf("not begun: %s", list);
+	out_warning(out, text);
+}
+
 static int run_all(struct options *o, struct out *out, struct err *e)
 {
 	size_t n = o->names.n ? o->names.n : 1;
 
 	for (size_t i = 0; i < n; i++) {
-		if (run_one(o, o->names.n ? o->names.item[i] : NULL, out_events(out), e) < 0)
+		int r = run_one(o, o->names.n ? o->names.item[i] : NULL, out_events(out), e);
+
+		if (r == 0 && cancel_requested() && i + 1 < n)
+			r = cancel_err(e);
+		if (r < 0) {
+			tell_rest(o, i + 1, out);
 			return -1;
-		if (cancel_requested())
-			return cancel_err(e);
+		}
 	}
 	return 0;
 }

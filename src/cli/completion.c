@@ -25,7 +25,7 @@ static void value_case(const struct option_row *row)
 {
 	if (!row->values)
 		return;
-	if (row->name && row->letter)
+	if (row->name && row->letter && row->arg == OPTION_VALUE)
 		printf("\t\t-%c | --%s)", row->letter, row->name);
 	else if (row->name)
 		printf("\t\t--%s)", row->name);
@@ -66,6 +66,8 @@ static const char tail[] =
 	"\telse\n"
 	"\t\tcur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}\n"
 	"\t\twords=(\"${COMP_WORDS[@]}\") cword=$COMP_CWORD\n"
+	"\t\t[ \"$cur\" != = ] || cur=\n"
+	"\t\t[ \"$prev\" != = ] || prev=${COMP_WORDS[COMP_CWORD - 2]}\n"
 	"\tfi\n"
 	"\tlocal i\n"
 	"\tfor ((i = 1; i < cword; i++)); do\n"

@@ -147,7 +147,7 @@ static void on_state(void *arg, const struct final_state *s)
 static void on_finish(void *arg, const struct err *why, const char *server)
 {
 	display_stop(arg);
-	((struct out *)arg)->told = true;
+	((struct out *)arg)->told = why != NULL;
 	EACH(arg, finish, why, server);
 }
 

@@ -32,7 +32,7 @@ struct out *out_new(const struct out_opts *o);
 struct events *out_events(struct out *out);
 /* An error that no migration told (command line, connection). */
 void out_error(struct out *out, const struct err *e);
-/* Was this error told already by event_finish? */
+/* Was the last error told already, by event_finish or out_error? */
 bool out_told(const struct out *out);
 void out_warning(struct out *out, const char *text);
 /* Writes --stats and --report, frees.  -1: one could not be written (told already). */

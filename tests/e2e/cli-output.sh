@@ -13,6 +13,11 @@ home() {
 	on a sh -c 'rm -rf /vz/private/101.migrated* /etc/vz/conf/101.conf.migrated*'
 }
 
+# ---- several: the first failure ends it, and what was not begun is said
+expect_exit 10 on a pmigrate c 998,999,101 c root@b
+expect_out 'not begun: 999, 101'
+expect_eq "$(where_is)" a "where it is after a list that failed"
+
 # ---- help, version, nonsense
 expect_exit 1 on a pmigrate --help
 expect_out '--require-realtime'
