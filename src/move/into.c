@@ -60,9 +60,25 @@ static int step_register(void *ctx, struct err *e)
 	return into_area_register(ctx, e);
 }
 
+/* All is read: the services go on.  One that does not is told at the end. */
 static int step_restart(void *ctx, struct err *e)
 {
-	return into_services_start(ctx, e);
+	struct into *n = ctx;
+
+	(void)e;
+	if (into_services_start(n, &n->services_err) < 0)
+		event_warning(n->ev, "%s", n->services_err.msg);
+	return 0;
+}
+
+static int step_services(void *ctx, struct err *e)
+{
+	const struct into *n = ctx;
+
+	if (n->services_err.code == ERR_NONE)
+		return 0;
+	*e = n->services_err;
+	return -1;
 }
 
 /* The area has no undo: what was copied is kept on purpose. */
@@ -71,9 +87,10 @@ static const struct step from_server[] = {
 	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy, NULL },
 	{ "stop", PHASE_STOP, STEP_REVERSIBLE, has_services, step_stop, undo_stop },
 	{ "last", PHASE_LAST, STEP_REVERSIBLE, NULL, step_last, NULL },
+	{ "restart", PHASE_LAST, STEP_REVERSIBLE, has_services, step_restart, NULL },
 	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
 	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
-	{ "restart", PHASE_RETIRE, STEP_AFTER, has_services, step_restart, NULL },
+	{ "services", PHASE_HOLD, STEP_AFTER, has_services, step_services, NULL },
 	{ .name = NULL },
 };
 

@@ -8,9 +8,9 @@
  *	copy      everything, while the services run		(h; v: once, from the disks)
  *	stop      the services of -S				(h)
  *	last      what changed since				(h)
+ *	restart   the services of the source			(h)
  *	settle    nodes, POST_MIGRATE, name, resolver, quotas
  *	register  the config: from here on the Container exists (COMMIT)
- *	restart   the services of the source			(h)
  *
  * The source is only read, but for the services.  They are stopped by a small shell
  * there that starts them again when its connection ends, however it ends: also when
@@ -62,7 +62,7 @@ struct into {
 	/* open while it goes on */
 	int lock_fd;
 	struct child keeper;	   /* on the source: has the stopped services */
-	bool services_failed;
+	struct err services_err;   /* of those that do not start again */
 	char *quotas;		   /* of -q: lines "u|g id bsoft bhard isoft ihard" */
 	struct dist_changes changes;
 

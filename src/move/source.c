@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "move/into.h"
 #include "move/live.h"
 #include "move/local.h"
 #include "move/move.h"
@@ -527,8 +526,6 @@ int move_run(const struct job *job, struct events *ev, struct err *e)
 	char host[256] = "localhost";
 	int ret;
 
-	if (job->src_kind != KIND_CONTAINER)
-		return into_run(job, ev, e);
 	journal_prune();
 	gethostname(host, sizeof(host) - 1);
 	event_begin(ev, job, job->src.name, host, dst);

@@ -41,7 +41,7 @@ expect_eq "$(stops)" 0 'stops so far'
 had=$(on b du -sm /vz/private/105 | cut -f1)
 
 # a step fails after the services were stopped
-expect_exit 2 on b env PMIGRATE_FAULT=into.settle:fail "${MOVE[@]}"
+expect_exit 2 on b env PMIGRATE_FAULT=into.last.done:fail "${MOVE[@]}"
 kept || fail "the area is not kept after a failed step"
 # it sent what the first try had not
 resent=$(($(grep '"round"' "$OUT" | grep '"copy"' | grep -o '"bytes":[0-9]*' | cut -d: -f2) / 1048576))
@@ -51,7 +51,7 @@ wait_for 10 ticking
 expect_eq "$(stops)" 1 'stops after a failed step'
 
 # it is killed while the services are stopped
-expect_exit 137 on b env PMIGRATE_FAULT=into.settle:kill "${MOVE[@]}"
+expect_exit 137 on b env PMIGRATE_FAULT=into.last.done:kill "${MOVE[@]}"
 wait_for 20 ticking
 expect_eq "$(stops)" 2 'stops after a kill'
 
