@@ -34,10 +34,17 @@ struct work {
 
 static void scan_piece(struct piece *p)
 {
+	own_pageset struct pageset doubt = PAGESET_INIT;
+
 	if (p->done)
 		return;
 	/* Pages of a mapping that is gone do not exist: the empty set is right. */
 	scan_private(&p->space->scan, &p->map, false, &p->present, &p->dirty);
+	if (!p->space->direct)
+		return;
+	pageset_add_set(&doubt, &p->space->doubt);
+	pageset_keep(&doubt, &p->present);
+	pageset_add_set(&p->dirty, &doubt);
 }
 
 static void *scan_main(void *arg)
@@ -211,7 +218,7 @@ int track_frozen(struct track *t, struct sender *s, struct err *e)
 		return -1;
 	procs_last_look(&t->procs);
 	met = clock_ns();
-	if (look_at_mappings(t, s, &dropped, e) < 0 || take_executable(t, s, e) < 0)
+	if (look_at_mappings(t, s, false, &dropped, e) < 0 || take_executable(t, s, e) < 0)
 		return -1;
 	log_debug("frozen: %zu processes met in %.1f ms, mappings of %zu spaces in %.1f ms", t->procs.n,
 		  (double)(met - began) / 1e6, t->nr_spaces, (double)(clock_ns() - met) / 1e6);

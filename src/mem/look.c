@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "mem/track_priv.h"
@@ -167,9 +168,24 @@ struct seen {
 	struct maps was;
 	struct found *fds; /* memory files that are open, mapped or not */
 	size_t nr_fds;
+	bool flags;  /* look at the flags of open files too (costs as much again) */
+	bool direct; /* one has O_DIRECT */
 	int ret;
 	struct err e;
 };
+
+static bool is_direct(pid_t pid, const char *fd)
+{
+	own_free char *text = NULL;
+	char path[64];
+	const char *p;
+
+	snprintf(path, sizeof(path), "/proc/%d/fdinfo/%.20s", (int)pid, fd);
+	if (file_read(AT_FDCWD, path, 64 << 10, &text, NULL, NULL) < 0)
+		return false;
+	p = strstr(text, "flags:");
+	return p && strtoul(p + 6, NULL, 8) & O_DIRECT;
+}
 
 static void look_at_fds(struct seen *w)
 {
@@ -187,6 +203,8 @@ static void look_at_fds(struct seen *w)
 		if (n <= 0)
 			continue;
 		link[n] = '\0';
+		if (w->flags && !w->direct && link[0] == '/')
+			w->direct = is_direct(w->pid, de->d_name);
 		if (link[0] != '/' || !shm_name(link, f.name) ||
 		    fstatat(dirfd(d), de->d_name, &st, 0) < 0 || st.st_dev != maps_shm_dev())
 			continue;
@@ -306,12 +324,14 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 		s->gone = true;
 		return 0;
 	}
+	s->direct |= w->direct;
 	maps_compare(&w->was, &s->maps, note_gone, NULL, &gone);
 	renew_views(t, s);
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
 		char path[100];
 
+		s->direct |= !strncmp(m->name, "/[aio]", 6);
 		if (m->dev != maps_shm_dev() || !m->dev || m->kind == MAP_KIND_KERNEL)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)s->pid,
@@ -332,7 +352,8 @@ static struct space *owned_by(const struct track *t, pid_t pid)
 	return NULL;
 }
 
-static int look_at_all(struct track *t, struct sender *s, bool *dropped, struct err *e)
+static int look_at_all(struct track *t, struct sender *s, bool running, bool *dropped,
+		       struct err *e)
 {
 	own_free struct seen *v = xcalloc(t->procs.n + 1, sizeof(*v));
 	struct looking l = { .v = v };
@@ -341,7 +362,8 @@ static int look_at_all(struct track *t, struct sender *s, bool *dropped, struct 
 	for (size_t i = 0; i < t->procs.n; i++)
 		if (!t->procs.v[i].zombie)
 			v[l.n++] = (struct seen){ .pid = t->procs.v[i].pid,
-						  .space = owned_by(t, t->procs.v[i].pid) };
+						  .space = owned_by(t, t->procs.v[i].pid),
+						  .flags = running };
 	look_in_parallel(t, &l);
 	for (size_t i = 0; i < l.n; i++) {
 		if (ret == 0)
@@ -352,14 +374,14 @@ static int look_at_all(struct track *t, struct sender *s, bool *dropped, struct 
 	return ret;
 }
 
-int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct err *e)
+int look_at_mappings(struct track *t, struct sender *s, bool running, bool *dropped, struct err *e)
 {
 	size_t kept = 0;
 
 	*dropped = false;
 	for (size_t i = 0; i < t->nr_shms; i++)
 		t->shms[i]->seen = false;
-	if (look_at_all(t, s, dropped, e) < 0)
+	if (look_at_all(t, s, running, dropped, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->nr_shms; i++) {
 		struct shm *o = t->shms[i];

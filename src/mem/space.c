@@ -121,6 +121,7 @@ void space_close(struct space *s)
 	maps_fini(&s->smaps);
 	pageset_fini(&s->dirty);
 	pageset_fini(&s->present);
+	pageset_fini(&s->doubt);
 	for (size_t i = 0; i < s->nr_views; i++)
 		pageset_fini(&s->views[i].tables);
 	free(s->views);

@@ -40,6 +40,10 @@ struct space {
 	struct view *views;
 	size_t nr_views;
 	struct pageset dirty, present;
+	/* It has files open with O_DIRECT or an aio ring: a device may still have been writing into
+	 * pages when they were armed.  So what one scan found is sent again with the next. */
+	bool direct;
+	struct pageset doubt; /* found by the last scan; of direct ones only */
 	pid_t *sharers;		/* vpids of other processes with the same memory */
 	size_t nr_sharers;
 };

@@ -132,6 +132,18 @@ void scan_views(struct track *t, struct space *s, bool arm)
 	}
 }
 
+/* See space.direct: what the scan before found joins, what this one found is for the next. */
+static void doubt_again(struct space *s)
+{
+	own_pageset struct pageset before = PAGESET_INIT;
+
+	if (!s->direct)
+		return;
+	pageset_move(&before, &s->doubt);
+	pageset_add_set(&s->doubt, &s->dirty);
+	pageset_add_set(&s->dirty, &before);
+}
+
 /* Dirty pages of one address space, armed again. */
 static void scan_space(struct track *t, struct space *s)
 {
@@ -139,6 +151,7 @@ static void scan_space(struct track *t, struct space *s)
 	for (size_t i = 0; i < s->maps.n; i++)
 		if (space_covers(&s->maps.v[i], t->o.small))
 			scan_private(&s->scan, &s->maps.v[i], true, NULL, &s->dirty);
+	doubt_again(s);
 	scan_views(t, s, true);
 }
 
@@ -223,7 +236,7 @@ int track_round(struct track *t, struct sender *s, struct track_round *r, struct
 	t->attach_max_ns = t->rounds == 1 ? t->attach_max_ns : 0;
 	t->frozen = false;
 	sender_urgent(s, false);
-	if (look_at_spaces(t, s, true, e) < 0 || look_at_mappings(t, s, &dropped, e) < 0)
+	if (look_at_spaces(t, s, true, e) < 0 || look_at_mappings(t, s, true, &dropped, e) < 0)
 		return -1;
 	if (dropped && sender_sync(s, NULL, e) < 0)
 		return -1;
@@ -255,7 +268,7 @@ int track_arm(struct track *t, struct err *e)
 {
 	bool dropped;
 
-	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, &dropped, e) < 0)
+	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, true, &dropped, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->nr_spaces; i++)
 		scan_space(t, t->spaces[i]);
@@ -269,7 +282,7 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 	bool dropped;
 
 	*dirty_pages = *present_pages = 0;
-	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, &dropped, e) < 0)
+	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, true, &dropped, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		struct space *s = t->spaces[i];

@@ -33,7 +33,7 @@ struct track {
 int look_at_spaces(struct track *t, struct sender *s, bool running, struct err *e);
 /* Sends DROP for mappings that went; finds shared objects; views.  *dropped: a barrier is
  * needed before pages. */
-int look_at_mappings(struct track *t, struct sender *s, bool *dropped, struct err *e);
+int look_at_mappings(struct track *t, struct sender *s, bool running, bool *dropped, struct err *e);
 /* Whatever could map objects and was not watched: compare them. */
 void suspect_all(struct track *t);
 
