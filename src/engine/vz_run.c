@@ -190,17 +190,15 @@ int vz_clear(const struct ct *ct, struct err *e)
 	own_ctnet struct ctnet net = CTNET_INIT;
 	own_vz struct vz v = VZ_INIT;
 	struct err first = ERR_INIT;
-	struct runc_state s;
 
 	if (vz_open_running(&v, ct, e) < 0)
 		return -1;
-	if (runc_state(ct->id, &s, NULL) < 0)
-		s.status = RUNC_STOPPED;
 	/* a network that the config does not describe any more: what is surely there */
 	if (vz_net(&v, &net, NULL) < 0)
 		net.netns = xstrdup(v.netns);
-	if ((s.status == RUNC_PAUSED || s.status == RUNC_RUNNING) && cgroup_kill(group, &first) < 0)
-		goto out; /* with processes alive nothing else may go */
+	/* also those that runc knows nothing of; with processes alive nothing else may go */
+	if (cgroup_kill(group, &first) < 0)
+		goto out;
 	runc_delete(ct->id, &first);
 	ctnet_remove(&net, first.code ? NULL : &first);
 	vz_umount(&v, first.code ? NULL : &first);
