@@ -143,8 +143,9 @@ static void screen_phase_end(void *arg, enum phase p, bool ok)
 	text_ms(took, (double)(clock_ns() - s->begun_ns) / 1e6);
 	text_bytes(bytes, s->bytes);
 	if (s->items)
-		snprintf(what, sizeof(what), "%s, %llu %s", bytes, (unsigned long long)s->items,
-			 p == PHASE_MEMORY || p == PHASE_LAZY ? "pages" : "files");
+		snprintf(what, sizeof(what), "%s, %llu %s%s", bytes, (unsigned long long)s->items,
+			 p == PHASE_MEMORY || p == PHASE_LAZY ? "page" : "file",
+			 s->items == 1 ? "" : "s");
 	else if (s->bytes)
 		snprintf(what, sizeof(what), "%s", bytes);
 	say(s, s->to, "  %-*s%-32s%12s", LABEL, phase_text(p), what, ok ? took : "failed");

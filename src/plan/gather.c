@@ -18,6 +18,7 @@
 #include "base/own.h"
 #include "base/parse.h"
 #include "base/path.h"
+#include "base/spawn.h"
 #include "criu/rpc.h"
 #include "engine/conf.h"
 #include "engine/template.h"
@@ -27,7 +28,7 @@
 #include "plan/licence.h"
 #include "plan/tech.h"
 
-enum { PAGE = 4096, SMALL_FILE = 1 << 20, MOUNTS_MAX = 16 << 20 };
+enum { PAGE = 4096, SMALL_FILE = 1 << 20, MOUNTS_MAX = 16 << 20, CRIU_CHECK_MS = 30000 };
 
 #define VZ_CONF		"/etc/vz/vz.conf"
 #define CLASSES_FILE	"/etc/vz/conf/networks_classes"
@@ -229,17 +230,22 @@ static uint64_t memory_used(pid_t pid)
 	return 0;
 }
 
-static uint32_t criu_here(char **problem)
+/* 0: there is none. */
+static uint32_t criu_here(void)
 {
 	int version = 0;
+
+	return criu_version(NULL, &version, NULL) == 0 && version > 0 ? (uint32_t)version : 0;
+}
+
+/* What `criu check` has against this kernel, or "". */
+static char *criu_check(void)
+{
 	struct err e = ERR_INIT;
 
-	if (criu_version(NULL, &version, &e) < 0 || version < 0) {
-		*problem = xstrdup(e.msg);
-		return 0;
-	}
-	*problem = xstrdup("");
-	return (uint32_t)version;
+	if (spawn_run(spawn_argv("criu", "check"), CRIU_CHECK_MS, &e) == 0)
+		return xstrdup("");
+	return xstrdup(e.msg);
 }
 
 int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *d,
@@ -273,11 +279,8 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 		take_mounts(pid, &out->filesystems);
 		out->memory_used = memory_used(pid);
 	}
-	if (j->online) {
-		own_free char *problem = NULL;
-
-		out->criu_version = criu_here(&problem);
-	}
+	if (j->online)
+		out->criu_version = criu_here();
 	strv_addv(&out->cpu_flags, (const char *const *)m.cpu_flags.item);
 	machine_fini(&m);
 	return space_used(ct->private_area, &out->bytes, &out->inodes, e);
@@ -490,7 +493,9 @@ int facts_gather(const struct need *n, const struct ct_desc *d, struct facts *ou
 	take_addresses(n, out);
 	take_licences(out);
 	take_vz(n, out);
-	if (n->online)
-		out->criu_version = criu_here(&out->criu_problem);
+	if (n->online) {
+		out->criu_version = criu_here();
+		out->criu_problem = criu_check();
+	}
 	return d ? take_home(d, out, e) : 0;
 }

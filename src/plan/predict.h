@@ -23,7 +23,8 @@ struct predict_in {
 	uint64_t memory_bytes;	/* resident pages */
 	double dirty_bps;	/* memory that becomes dirty per second */
 	double stop_ms, start_ms;  /* cold; measured or the engine's usual */
-	double freeze_ms;	/* online: what a freeze, dump and restore cost without data */
+	double freeze_ms;	/* online: what a freeze, dump and restore cost without data;
+				 * 0: what they cost for a small container */
 	double max_downtime_ms; /* wanted; 0: none */
 };
 
