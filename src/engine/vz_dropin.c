@@ -12,18 +12,23 @@
 #include "base/path.h"
 #include "engine/vz_run.h"
 
+#define OURS "10-pmigrate-live.conf"
+
 static const struct drop_in {
-	const char *dir, *text;
+	const char *dir, *file;
+	const char *text; /* NULL: a link to /dev/null, which masks the unit */
 } drop_ins[] = {
 	/* A restored descriptor of a pressure file has lost its trigger. Cost: none of the
 	 * services gives memory back under pressure by itself. */
-	{ "systemd/system.conf.d", "# by pmigrate: pressure triggers cannot be moved live\n"
-				   "[Manager]\nDefaultMemoryPressureWatch=off\n" },
+	{ "systemd/system.conf.d", OURS, "# by pmigrate: pressure triggers cannot be moved live\n"
+					 "[Manager]\nDefaultMemoryPressureWatch=off\n" },
 	/* Nested user namespaces cannot be dumped, and a unit that asks for one fails when it
 	 * is refused (Debian 13's redis-server does). Cost: these services share the
 	 * container's users. A drop-in of the unit's own still has the last word. */
-	{ "systemd/system/service.d", "# by pmigrate: nested user namespaces cannot be moved live\n"
-				      "[Service]\nPrivateUsers=no\n" },
+	{ "systemd/system/service.d", OURS, "# by pmigrate: nested user namespaces cannot be moved live\n"
+					    "[Service]\nPrivateUsers=no\n" },
+	/* Files on a hugetlbfs are lost by CRIU. Cost: no /dev/hugepages; MAP_HUGETLB works. */
+	{ "systemd/system", "dev-hugepages.mount", NULL },
 };
 
 /* Goes down one directory, making it first. */
@@ -51,8 +56,12 @@ static int write_one(int run, const struct drop_in *d, struct err *e)
 		if (enter(&dir, names.item[i], e) < 0)
 			return -1;
 	}
-	file = openat(dir, "10-pmigrate-live.conf",
-		      O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
+	if (!d->text) {
+		if (symlinkat("/dev/null", dir, d->file) < 0 && errno != EEXIST)
+			return err_sys(e, "cannot mask %s in the container", d->file);
+		return 0;
+	}
+	file = openat(dir, d->file, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (file < 0 || write_all(file, d->text, strlen(d->text)) < 0)
 		return err_sys(e, "cannot write /run/%s in the container", d->dir);
 	return 0;

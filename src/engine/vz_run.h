@@ -61,7 +61,7 @@ int vz_umount(const struct vz *v, struct err *e);
 
 /* config.json, criu.conf and conf (the config it runs with) into run_dir. */
 int vz_bundle_write(const struct vz *v, const struct vz_init *init, struct err *e);
-/* /run/systemd/system.conf.d/… in the memory of a held container: its tree is not touched.
+/* What systemd must be told, in /run, the memory of a held container: its tree is not touched.
  * `root` is an open directory: the container's root as its processes see it. */
 int vz_live_drop_in(int root, struct err *e);
 
