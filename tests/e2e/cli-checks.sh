@@ -88,6 +88,37 @@ must on b pctl destroy 101
 # ---- 37: another engine
 expect_exit 37 on a pmigrate c 101 c root@b/podman:101 --dry-run
 
+# ---- 57: CRIU is missing there, or is not well; 56: an instruction set is missing there. Only for --online
+online() { # CODE [OPTION...]
+	local code=$1
+	shift
+	expect_exit "$code" on a pmigrate c 101 c root@b --online --dry-run "$@"
+}
+config ''
+on b mv /usr/sbin/criu /usr/sbin/criu.off
+online 57
+expect_out 'failed: criu: b has no CRIU'
+online 57 -f
+put b /usr/sbin/criu <<'END'
+#!/bin/sh
+[ "$1" != check ] || { echo "Error (cr-check.c:1): no wheels" >&2; exit 1; }
+exec /usr/sbin/criu.off "$@"
+END
+on b chmod 755 /usr/sbin/criu
+online 57
+expect_out 'failed: criu: .*no wheels'
+online 0 --nodeps=capabilities
+on b mv /usr/sbin/criu.off /usr/sbin/criu
+on b sh -c 'sed "s/ sse2 / /g; s/ erms / /g" /proc/cpuinfo >/tmp/cpuinfo && mount --bind /tmp/cpuinfo /proc/cpuinfo'
+if on b grep -q ' sse ' /proc/cpuinfo; then
+	online 56
+	expect_out 'failed: cpu_check: .*lacks features.*: sse2$'
+	online 0 --nodeps=cpu_check
+	expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+	expect_out 'note: cpu_check'
+fi
+on b umount /proc/cpuinfo
+
 # ---- bypassed and failed, running: it is moved, and left stopped
 config 'TECHNOLOGIES="wormhole"'
 expect_exit 0 on a pmigrate c 101 c root@b -f
