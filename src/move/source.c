@@ -25,7 +25,7 @@ enum {
 
 /* --- asking the agent -------------------------------------------------------------- */
 
-static int ask_empty(struct source *s, enum proto_type type, struct err *e)
+static int ask_empty(struct source *s, uint8_t type, struct err *e)
 {
 	own_frame struct frame f = FRAME_INIT;
 
