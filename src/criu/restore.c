@@ -34,7 +34,11 @@ static int park(struct holding *h)
 	own_free char *file = xasprintf("%s/cgroup.procs", h->o->parking);
 	own_free char *pid = xasprintf("%d", (int)criu_pid(h->criu));
 
-	return file_poke(AT_FDCWD, file, pid, &h->err);
+	uint64_t begun = clock_ns();
+	int ret = file_poke(AT_FDCWD, file, pid, &h->err);
+
+	log_debug("CRIU parked in %.1f ms", (double)(clock_ns() - begun) / 1e6);
+	return ret;
 }
 
 /* A failure at "pre-resume" does not stop CRIU: what can fail is done before. */

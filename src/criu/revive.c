@@ -74,6 +74,26 @@ static int start_criu(struct revive *r, const char *netns, struct err *e)
 	return criu_start(&r->criu, &o, e) < 0 ? -1 : cgroups_join(criu_pid(r->criu), r->like, e);
 }
 
+/* The engine's waiting process makes room, before the freeze: CRIU is in its namespaces and
+ * cgroups now. */
+static int end_waiting(struct revive *r, struct err *e)
+{
+	own_fd int fd = -1;
+	struct pollfd p = { .events = POLLIN };
+
+	if (r->like <= 0)
+		return 0;
+	fd = (int)syscall(SYS_pidfd_open, r->like, 0);
+	if (fd >= 0 && kill(r->like, SIGKILL) == 0) {
+		p.fd = fd;
+		if (poll(&p, 1, END_MS) <= 0)
+			return err_set(e, ERR_TIMEOUT, "the waiting process %d does not end",
+				       (int)r->like);
+	}
+	r->like = 0;
+	return 0;
+}
+
 int revive_prepare(struct revive **out, const struct revive_opts *o, struct err *e)
 {
 	struct revive *r = xcalloc(1, sizeof(*r));
@@ -97,7 +117,8 @@ int revive_prepare(struct revive **out, const struct revive_opts *o, struct err 
 	    places_make(&r->places, o->id, o->mounts, o->like, e) < 0 ||
 	    places_attach(&r->places, r->images, e) < 0 ||
 	    freezer_open(&r->freezer, o->freezer_dir, false, e) < 0 ||
-	    lazy_start(&r->lazy, &lo, e) < 0 || start_criu(r, o->netns, e) < 0) {
+	    lazy_start(&r->lazy, &lo, e) < 0 || start_criu(r, o->netns, e) < 0 ||
+	    end_waiting(r, e) < 0) {
 		revive_free(r);
 		return -1;
 	}
@@ -120,25 +141,6 @@ int revive_images(const struct revive *r)
 	return r->images;
 }
 
-/* The engine's waiting process makes room. */
-static int end_waiting(struct revive *r, struct err *e)
-{
-	own_fd int fd = -1;
-	struct pollfd p = { .events = POLLIN };
-
-	if (r->like <= 0)
-		return 0;
-	fd = (int)syscall(SYS_pidfd_open, r->like, 0);
-	if (fd >= 0 && kill(r->like, SIGKILL) == 0) {
-		p.fd = fd;
-		if (poll(&p, 1, END_MS) <= 0)
-			return err_set(e, ERR_TIMEOUT, "the waiting process %d does not end",
-				       (int)r->like);
-	}
-	r->like = 0;
-	return 0;
-}
-
 int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *init,
 		   struct err *e)
 {
@@ -159,7 +161,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.timeout_ms = RESTORE_MS,
 	};
 
-	if (end_waiting(r, e) < 0 || revive_exes(r->images, e) < 0 ||
+	if (revive_exes(r->images, e) < 0 ||
 	    places_points(&r->places, &r->mounts, e) < 0 ||
 	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
 	    revive_memfds(r->images, r->store, r->shared, r->n_shared, &keys, e) < 0)

@@ -57,8 +57,7 @@ const char *revive_place(const struct revive *r, size_t i);
 int revive_images(const struct revive *r);
 
 /*
- * All images are there; `hidden` is what save_hidden told.  Ends the waiting process, restores, and
- * holds: frozen before the first instruction.  *init is our child.
+ * All images are there; `hidden` is what save_hidden told.  Restores and holds: frozen before the first instruction.  *init is our child.
  */
 int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *init,
 		   struct err *e);
