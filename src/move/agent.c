@@ -198,9 +198,11 @@ static int on_pass(struct agent *a, const struct frame *f, struct err *e)
 		return -1;
 	/* Synced after each pass, so that the last one, within the downtime, has little
 	 * to wait for. */
-	if (tree_dest_pass(a->tree, a->streams.peer, m.n_streams, &stats, e) < 0 || tree_dest_sync(a->tree, e) < 0)
+	if (tree_dest_pass(a->tree, a->streams.peer, m.n_streams, &stats, e) < 0)
 		return -1;
-	return reply_empty(a, f, e);
+	if (a->online && m.kind == PASS_LAST) /* beside the restore; READY waits for it */
+		return online_dest_sync(a->online, a->tree, e) < 0 ? -1 : reply_empty(a, f, e);
+	return tree_dest_sync(a->tree, e) < 0 ? -1 : reply_empty(a, f, e);
 }
 
 static int on_config(struct agent *a, const struct frame *f, struct err *e)
@@ -265,9 +267,9 @@ static int on_live_image(struct agent *a, const struct frame *f, struct err *e)
 
 static int on_live_restore(struct agent *a, const struct frame *f, struct err *e)
 {
-	tree_dest_close(take_ptr(&a->tree));
 	if (online_dest_restore(a->online, f, e) < 0)
 		return -1;
+	tree_dest_close(take_ptr(&a->tree));
 	a->state = AT_READY;
 	return reply_empty(a, f, e);
 }
@@ -300,8 +302,8 @@ static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 
 static int on_undo(struct agent *a, const struct frame *f, struct err *e)
 {
-	tree_dest_close(take_ptr(&a->tree));
 	online_dest_free(take_ptr(&a->online));
+	tree_dest_close(take_ptr(&a->tree));
 	if (a->dest.journal && dest_undo(&a->dest, e) < 0)
 		return -1;
 	a->state = AT_ENDED;
@@ -409,11 +411,11 @@ static void give_up(struct agent *a, const struct err *why)
 	struct err undo = ERR_INIT;
 
 	cancel_allow(false);
-	tree_dest_close(take_ptr(&a->tree));
 	if (a->online && a->state == AT_READY)
 		online_dest_leave(a->online); /* it stays held: the source decides */
 	else if (a->online && a->state != AT_ENDED)
 		online_dest_free(take_ptr(&a->online));
+	tree_dest_close(take_ptr(&a->tree));
 	if (a->dest.journal && journal_get_state(a->dest.journal) == JOURNAL_ACTIVE &&
 	    dest_undo(&a->dest, &undo) < 0)
 		log_warn("could not put everything back: %s", undo.msg);

@@ -28,6 +28,15 @@ struct feed {
 	struct err err;
 };
 
+/* The last files on their way to the disk. */
+struct syncing {
+	pthread_t thread;
+	bool started;
+	struct tree_dest *files; /* borrowed */
+	int ret;
+	struct err err;
+};
+
 struct online_dest {
 	struct dest *d; /* borrowed */
 	struct streams *streams;
@@ -39,6 +48,7 @@ struct online_dest {
 	struct ct_parts parts;
 	struct revive *revive;
 	struct tree_dest *tree[PLACES_MAX];
+	struct syncing syncing;
 	uint64_t image_budget;
 	bool ran, filled;
 };
@@ -176,6 +186,34 @@ int online_dest_image(struct online_dest *o, const struct frame *f, struct err *
 		       : 0;
 }
 
+static void *sync_main(void *arg)
+{
+	struct syncing *s = arg;
+
+	s->ret = tree_dest_sync(s->files, &s->err);
+	return NULL;
+}
+
+int online_dest_sync(struct online_dest *o, struct tree_dest *files, struct err *e)
+{
+	o->syncing = (struct syncing){ .files = files };
+	if (pthread_create(&o->syncing.thread, NULL, sync_main, &o->syncing) != 0)
+		return err_set(e, ERR_SYS, "cannot start a thread");
+	o->syncing.started = true;
+	return 0;
+}
+
+static int sync_end(struct online_dest *o, struct err *e)
+{
+	if (!o->syncing.started)
+		return err_set(e, ERR_PROTO, "LIVE_RESTORE came before the last files");
+	pthread_join(o->syncing.thread, NULL);
+	o->syncing.started = false;
+	if (o->syncing.ret < 0 && e)
+		*e = o->syncing.err;
+	return o->syncing.ret;
+}
+
 static void close_trees(struct online_dest *o)
 {
 	for (size_t i = 0; i < PLACES_MAX; i++)
@@ -198,7 +236,8 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 		return -1;
 	}
 	restored = clock_ns();
-	if (o->d->ops->swap(&o->d->home, init, e) < 0 || dest_ready(o->d, e) < 0)
+	if (o->d->ops->swap(&o->d->home, init, e) < 0 || sync_end(o, e) < 0 ||
+	    dest_ready(o->d, e) < 0)
 		return -1;
 	if (o->lazy && revive_attach(o->revive, o->streams->peer[o->n_tree], e) < 0)
 		return -1;
@@ -245,6 +284,8 @@ void online_dest_free(struct online_dest *o)
 		return;
 	if (o->ran && online_dest_wait(o, NULL) < 0)
 		log_warn("some of the container's memory never came");
+	if (o->syncing.started)
+		sync_end(o, NULL);
 	close_trees(o);
 	for (unsigned i = 0; i < o->n_feeds; i++) {
 		if (o->feed[i].started)

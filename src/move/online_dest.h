@@ -21,6 +21,9 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct err *e);
 int online_dest_place(struct online_dest *o, const struct msg_live_place *m, struct err *e);
 int online_dest_image(struct online_dest *o, const struct frame *f, struct err *e);
+/* The files are complete: they go to the disk while the processes are restored. */
+struct tree_dest;
+int online_dest_sync(struct online_dest *o, struct tree_dest *files, struct err *e);
 /* Restored and held; the journal says ready. */
 int online_dest_restore(struct online_dest *o, const struct frame *f, struct err *e);
 

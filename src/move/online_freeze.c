@@ -67,6 +67,16 @@ static int list_frozen(struct source *s, struct err *e)
 	return 0;
 }
 
+/*
+ * From now on nothing reaches the container: packets wait, or vanish where they cannot.
+ * It is frozen and says nothing itself; before it is ended, it is cut off in both ways.
+ */
+static int cut_off(struct source *s, struct err *e)
+{
+	return s->online.hold.tun >= 0 ? hold_begin(&s->online.hold, e) :
+					 s->ops->cut(&s->ct, e);
+}
+
 /* Journaled first: recover lets it run again. */
 int online_step_freeze(void *ctx, struct err *e)
 {
@@ -77,7 +87,7 @@ int online_step_freeze(void *ctx, struct err *e)
 		return -1;
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();
-	if (save_freeze(o->save, FREEZE_MS, e) < 0 || s->ops->cut(&s->ct, e) < 0)
+	if (save_freeze(o->save, FREEZE_MS, e) < 0 || cut_off(s, e) < 0)
 		return -1;
 	if (list_frozen(s, e) < 0)
 		return -1;
@@ -98,6 +108,7 @@ void online_undo_freeze(void *ctx)
 	save_free(take_ptr(&s->online.save));
 	if (s->ops->uncut(&s->ct, &e) < 0)
 		event_warning(s->ev, "%s", e.msg);
+	hold_release(&s->online.hold, false);
 	s->online.cut = false;
 	s->down_ns = 0;
 }
@@ -210,6 +221,14 @@ int online_step_restore(void *ctx, struct err *e)
 		return -1;
 	o->restored_ns = clock_ns();
 	return 0;
+}
+
+void online_after_commit(struct source *s)
+{
+	unsigned n = hold_release(&s->online.hold, true);
+
+	if (n)
+		log_debug("%u packets had waited for it", n);
 }
 
 int online_before_commit(struct source *s, struct err *e)

@@ -31,7 +31,8 @@ void online_fini(struct online *o)
 	save_free(o->save);
 	track_close(o->track);
 	ct_parts_fini(&o->parts);
-	*o = (struct online){ .save = NULL };
+	hold_close(&o->hold);
+	*o = (struct online){ .hold = HOLD_INIT };
 }
 
 bool online_wanted(const void *ctx)
@@ -295,6 +296,7 @@ int online_step_arm(void *ctx, struct err *e)
 	struct online *o = &s->online;
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
+	struct err why = ERR_INIT;
 	struct msg_live_arm m = { .mounts = *save_mounts(o->save),
 				  .cgroups = o->parts.has_cgroups };
 	size_t n = 0;
@@ -308,6 +310,8 @@ int online_step_arm(void *ctx, struct err *e)
 	free(m.shared);
 	if (ret < 0 || open_places(s, e) < 0)
 		return -1;
+	if (hold_open(&o->hold, &s->desc.addresses, &why) < 0)
+		log_info("packets are not held at the switch: %s", why.msg);
 	/* The last rounds of all kinds, short: what the arming took has been seen. */
 	if (o->track) {
 		struct track_round r;

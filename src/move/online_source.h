@@ -35,6 +35,8 @@ int online_step_save(void *ctx, struct err *e);
 int online_step_restore(void *ctx, struct err *e);
 /* Immediately before the source's journal says committed. */
 int online_before_commit(struct source *s, struct err *e);
+/* It runs there: what waited for it here is sent on. */
+void online_after_commit(struct source *s);
 int online_step_follow(void *ctx, struct err *e);
 
 /* Fills the account: mode, rounds, parts of the downtime. */

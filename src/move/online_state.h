@@ -8,6 +8,7 @@
 
 #include "criu/save.h"
 #include "engine/engine.h"
+#include "host/hold.h"
 #include "mem/send.h"
 #include "mem/track.h"
 #include "tree/exclude.h"
@@ -19,6 +20,7 @@ struct online {
 	struct track *track;
 	struct sender *sender;
 	bool iterate, lazy;	/* how the memory goes */
+	struct hold hold;	/* packets for it wait here meanwhile */
 	bool cut;		/* network or processes were stopped by us */
 	struct tree_source *place[64];
 	struct exclude *place_exclude[64];

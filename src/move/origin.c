@@ -167,9 +167,16 @@ int origin_freeze(struct origin *o, struct err *e)
 
 int origin_end(struct origin *o, struct err *e)
 {
+	enum ct_state state;
+
 	if (!said(o, "frozen", "yes"))
 		return 0;
-	return o->ops->stop(&o->ct, 0, e);
+	if (o->ops->state(&o->ct, &state, e) < 0)
+		return -1;
+	if (state == CT_STOPPED)
+		return 0;
+	/* Its sockets must not say good-bye to the clients of the copy that runs. */
+	return o->ops->cut(&o->ct, e) < 0 ? -1 : o->ops->stop(&o->ct, 0, e);
 }
 
 int origin_commit(struct origin *o, struct err *e)

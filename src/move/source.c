@@ -317,6 +317,7 @@ static int step_commit(void *ctx, struct err *e)
 		return err_wrap(e, "%s could not start it", s->remote.hello.host);
 	}
 	s->up_ns = clock_ns();
+	online_after_commit(s);
 	return 0;
 }
 
@@ -521,6 +522,7 @@ int move_run(const struct job *job, struct events *ev, struct err *e)
 			    .guard = GUARD_INIT,
 			    .origin = ORIGIN_INIT,
 			    .remote = REMOTE_INIT,
+			    .online = { .hold = HOLD_INIT },
 			    .phase = -1,
 			    .begun_ns = clock_ns() };
 	char host[256] = "localhost";
