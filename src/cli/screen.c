@@ -31,6 +31,7 @@ struct screen {
 	uint64_t begun_ns;
 	struct bar bar;
 	uint64_t bytes, items; /* of the phase, at the last look */
+	const char *noun; /* what is moved: "Container", … */
 	char *container;
 	char *state;	 /* the last line, or NULL */
 	bool dry_run;
@@ -78,6 +79,13 @@ static size_t columns(const struct screen *s)
 	return COLUMNS_DEFAULT;
 }
 
+static const char *noun_of(const struct job *job)
+{
+	if (!job || job->src_kind == KIND_CONTAINER)
+		return "Container";
+	return job->src_kind == KIND_VM ? "Virtual machine" : "Server";
+}
+
 static void screen_begin(void *arg, const struct job *job, const char *container,
 			 const char *source, const char *destination)
 {
@@ -86,10 +94,15 @@ static void screen_begin(void *arg, const struct job *job, const char *container
 	free(s->container);
 	free(take_ptr(&s->state));
 	s->container = xstrdup(container);
+	s->noun = noun_of(job);
 	s->dry_run = job && job->dry_run;
 	s->changing = false;
-	say(s, s->to, "Container %s: %s -> %s%s", container, source, destination,
-	    s->dry_run ? " (dry run)" : "");
+	if (!strcmp(container, source))
+		say(s, s->to, "%s %s -> %s%s", s->noun, source, destination,
+		    s->dry_run ? " (dry run)" : "");
+	else
+		say(s, s->to, "%s %s: %s -> %s%s", s->noun, container, source, destination,
+		    s->dry_run ? " (dry run)" : "");
 }
 
 static void screen_phase_begin(void *arg, enum phase p, const char *detail)
@@ -301,9 +314,10 @@ static void screen_finish(void *arg, const struct err *why, const char *server)
 	if (s->state)
 		say(s, why ? s->errors : s->to, "%s%s", why ? "pmigrate: " : "", s->state);
 	else if (!why && s->dry_run)
-		say(s, s->to, "Container %s can be migrated", s->container);
+		say(s, s->to, "%s %s can be migrated", s->noun, s->container);
 	else if (why && s->container && !s->changing)
-		say(s, s->errors, "pmigrate: Container %s: nothing was changed", s->container);
+		say(s, s->errors, "pmigrate: %s %s: nothing was changed", s->noun,
+		    s->container);
 	free(take_ptr(&s->state));
 }
 

@@ -80,6 +80,9 @@ static const struct good {
 	{ "/srv/my vm.qcow2", VM_SRC, NULL, NULL, NULL, 0, "/srv/my vm.qcow2", "/srv/my vm.qcow2" },
 	{ "root@kvm//srv/vm.qcow2", VM_SRC, "root", NULL, "kvm", 0, "/srv/vm.qcow2",
 	  "root@kvm//srv/vm.qcow2" },
+	{ "/srv/old.qcow2", VM_SRC, NULL, NULL, NULL, 0, "/srv/old.qcow2", "/srv/old.qcow2" },
+	{ "root@b//srv/old.qcow2", VM_SRC, "root", NULL, "b", 0, "/srv/old.qcow2",
+	  "root@b//srv/old.qcow2" },
 	{ "kvm1", VM_DST, NULL, NULL, "kvm1", 0, NULL, "kvm1" },
 };
 
