@@ -15,6 +15,7 @@ void changes_fini(struct changes *c)
 	for (size_t i = 0; i < c->n; i++) {
 		free(c->item[i].dir);
 		free(c->item[i].name);
+		free(c->item[i].written);
 	}
 	free(c->item);
 	c->item = NULL;
@@ -37,14 +38,31 @@ void changes_add(struct changes *c, const char *dir, size_t dir_len, const char 
 					   .name = xstrdup(name) };
 }
 
-static int order(const void *a, const void *b)
+static int by_name(const struct change *x, const struct change *y)
 {
-	const struct change *x = a, *y = b;
 	int ret = tree_path_order(x->dir, y->dir);
 
 	return ret ? ret : strcmp(x->name, y->name);
 }
 
+static size_t written_size(const struct change *c)
+{
+	return c->written ? sizeof(*c->written) + c->written->handle_bytes : 0;
+}
+
+static int order(const void *a, const void *b)
+{
+	const struct change *x = a, *y = b;
+	size_t n = written_size(x), m = written_size(y);
+	int ret = by_name(x, y);
+
+	if (ret || (!n && !m))
+		return ret;
+	return n != m ? (n < m ? -1 : 1) : memcmp(x->written, y->written, n);
+}
+
+/* Sorted; each pair of name and written file once, and a name without one only when there
+ * is none with.  What is known of a name is known of all its items. */
 void changes_sort(struct changes *c)
 {
 	size_t kept = 0;
@@ -53,15 +71,26 @@ void changes_sort(struct changes *c)
 		return;
 	qsort(c->item, c->n, sizeof(*c->item), order);
 	for (size_t i = 1; i < c->n; i++) {
-		if (order(&c->item[kept], &c->item[i]) != 0) {
-			c->item[++kept] = c->item[i];
+		struct change *k = &c->item[kept], *n = &c->item[i];
+
+		if (by_name(k, n) != 0) {
+			c->item[++kept] = *n;
 			continue;
 		}
-		c->item[kept].made |= c->item[i].made;
-		free(c->item[i].dir);
-		free(c->item[i].name);
+		n->made |= k->made;
+		if (k->written && order(k, n) != 0) {
+			c->item[++kept] = *n;
+			continue;
+		}
+		free(k->dir);
+		free(k->name);
+		free(k->written);
+		*k = *n;
 	}
 	c->n = kept + 1;
+	for (size_t i = c->n - 1; i-- > 0;)
+		if (by_name(&c->item[i], &c->item[i + 1]) == 0)
+			c->item[i].made |= c->item[i + 1].made;
 }
 
 uint64_t changes_bytes(const struct changes *c, int root)

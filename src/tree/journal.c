@@ -32,7 +32,8 @@
 enum { READ_SIZE = 256 << 10, DIRS_MAX = 250000 };
 
 #define MADE (FAN_CREATE | FAN_DELETE | FAN_MOVED_FROM | FAN_MOVED_TO)
-#define MASK (MADE | FAN_ATTRIB | FAN_MODIFY | FAN_CLOSE_WRITE | FAN_ONDIR)
+#define WRITTEN (FAN_ATTRIB | FAN_MODIFY | FAN_CLOSE_WRITE)
+#define MASK (MADE | WRITTEN | FAN_ONDIR)
 
 /* A hash set of items of different length in one arena; a slot is place + 1. */
 struct set {
@@ -54,7 +55,8 @@ struct name_item {
 	uint64_t hash;
 	uint32_t dir; /* number */
 	uint8_t made;
-	char name[]; /* NUL-terminated */
+	uint16_t handle_len; /* of the file that was written, as the name was then; 0: none */
+	char text[];	     /* name with its NUL, then the handle (unaligned) */
 };
 
 struct journal {
@@ -175,12 +177,20 @@ static void ask_again(struct journal *j)
 			dir_of(j, i)->inside = 2; /* look when it is met */
 }
 
+static const void *item_handle(const struct name_item *n)
+{
+	return n->text + strlen(n->text) + 1;
+}
+
 static void add_name(struct journal *j, struct set *s, uint32_t dir, const char *name,
-		     bool made)
+		     bool made, const void *handle, size_t handle_len)
 {
 	uint64_t hash = XXH3_64bits_withSeed(name, strlen(name), dir);
+	size_t at, name_size = strlen(name) + 1;
 	struct name_item *n;
-	size_t at;
+
+	if (handle_len)
+		hash = XXH3_64bits_withSeed(handle, handle_len, hash);
 
 	if (j->overflow)
 		return;
@@ -188,7 +198,9 @@ static void add_name(struct journal *j, struct set *s, uint32_t dir, const char 
 		set_grow(s);
 	for (at = (size_t)hash & (s->cap - 1); s->slot[at]; at = (at + 1) & (s->cap - 1)) {
 		n = (void *)(s->arena.data + s->slot[at] - 1);
-		if (n->hash == hash && n->dir == dir && !strcmp(n->name, name)) {
+		if (n->hash == hash && n->dir == dir && n->handle_len == handle_len &&
+		    !strcmp(n->text, name) &&
+		    (!handle_len || !memcmp(item_handle(n), handle, handle_len))) {
 			n->made |= made;
 			return;
 		}
@@ -197,30 +209,60 @@ static void add_name(struct journal *j, struct set *s, uint32_t dir, const char 
 		j->overflow = true;
 		return;
 	}
-	n = set_add(s, at, sizeof(*n) + strlen(name) + 1);
+	n = set_add(s, at, sizeof(*n) + name_size + handle_len);
 	n->hash = hash;
 	n->dir = dir;
 	n->made = made;
-	strcpy(n->name, name);
+	n->handle_len = (uint16_t)handle_len;
+	memcpy(n->text, name, name_size);
+	if (handle_len)
+		memcpy(n->text + name_size, handle, handle_len);
+}
+
+/* What an event tells. */
+struct told {
+	const struct file_handle *dir, *file; /* or NULL */
+	const char *name;
+};
+
+static struct told read_event(const struct fanotify_event_metadata *ev)
+{
+	const char *at = (const char *)(ev + 1), *end = (const char *)ev + ev->event_len;
+	struct told t = { .dir = NULL };
+
+	while ((size_t)(end - at) >=
+	       sizeof(struct fanotify_event_info_fid) + sizeof(struct file_handle)) {
+		const struct fanotify_event_info_fid *info = (const void *)at;
+		const struct file_handle *h = (const void *)info->handle;
+
+		if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_DFID_NAME) {
+			t.dir = h;
+			t.name = (const char *)h->f_handle + h->handle_bytes;
+		} else if (info->hdr.info_type == FAN_EVENT_INFO_TYPE_FID) {
+			t.file = h;
+		}
+		if (!info->hdr.len)
+			break;
+		at += info->hdr.len;
+	}
+	return t;
 }
 
 static void take_event(struct journal *j, const struct fanotify_event_metadata *ev)
 {
-	const struct fanotify_event_info_fid *info = (const void *)(ev + 1);
-	const struct file_handle *h = (const void *)info->handle;
+	struct told t = read_event(ev);
 	struct dir_item *d;
-	const char *name;
+	bool self;
 
 	if (ev->mask & FAN_Q_OVERFLOW) {
 		j->overflow = true;
 		return;
 	}
-	if (ev->event_len < sizeof(*ev) + sizeof(*info) + sizeof(*h) ||
-	    info->hdr.info_type != FAN_EVENT_INFO_TYPE_DFID_NAME)
-		return;
+	if (!t.dir)
+		return; /* of the inode alone, such as its link count: names tell the same */
 	if ((ev->mask & FAN_ONDIR) && (ev->mask & (FAN_MOVED_FROM | FAN_MOVED_TO)))
 		ask_again(j);
-	d = find_dir(j, h);
+	d = find_dir(j, t.dir);
 	if (!d) {
 		j->overflow = true;
 		return;
@@ -229,9 +271,13 @@ static void take_event(struct journal *j, const struct fanotify_event_metadata *
 		d->inside = journal_is_inside(&j->id, dir_handle(d));
 	if (!d->inside)
 		return;
-	name = (const char *)h->f_handle + h->handle_bytes;
-	add_name(j, &j->names, d->number, strcmp(name, ".") ? name : "",
-		 (ev->mask & MADE) != 0);
+	self = !strcmp(t.name, ".");
+	/* Which file was written matters when the name is gone by the time of the pass, but
+	 * another name of the file lives on. */
+	if (self || (ev->mask & FAN_ONDIR) || !(ev->mask & WRITTEN))
+		t.file = NULL;
+	add_name(j, &j->names, d->number, self ? "" : t.name, (ev->mask & MADE) != 0, t.file,
+		 t.file ? handle_size(t.file) : 0);
 }
 
 /* Everything that is in the kernel's queue now. */
@@ -272,8 +318,8 @@ static void *thread_main(void *arg)
 
 static int start(struct journal *j, struct err *e)
 {
-	j->fan = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_NONBLOCK |
-				       FAN_CLOEXEC | FAN_UNLIMITED_QUEUE,
+	j->fan = fanotify_init(FAN_CLASS_NOTIF | FAN_REPORT_DFID_NAME | FAN_REPORT_FID |
+				       FAN_NONBLOCK | FAN_CLOEXEC | FAN_UNLIMITED_QUEUE,
 			       O_RDONLY | O_CLOEXEC);
 	if (j->fan < 0)
 		return err_sys(e, "the kernel gives no change journal (fanotify)");
@@ -346,6 +392,7 @@ struct resolving {
 static void resolve(void *arg, const struct name_item *n)
 {
 	struct resolving *r = arg;
+	struct change *c;
 	char **path = &r->path[n->dir];
 
 	if (!*path)
@@ -354,8 +401,13 @@ static void resolve(void *arg, const struct name_item *n)
 		*path = xstrdup("\1");
 	if ((*path)[0] == '\1' && !(*path)[1])
 		return;
-	changes_add(r->c, *path, strlen(*path), n->name);
-	r->c->item[r->c->n - 1].made = n->made;
+	changes_add(r->c, *path, strlen(*path), n->text);
+	c = &r->c->item[r->c->n - 1];
+	c->made = n->made;
+	if (n->handle_len) {
+		c->written = xmalloc(n->handle_len);
+		memcpy(c->written, item_handle(n), n->handle_len);
+	}
 }
 
 int journal_take(struct journal *j, struct changes **out, struct err *e)
@@ -410,7 +462,7 @@ static void unpark(void *arg, const struct name_item *n)
 {
 	struct journal *j = arg;
 
-	add_name(j, &j->names, n->dir, n->name, n->made);
+	add_name(j, &j->names, n->dir, n->text, n->made, item_handle(n), n->handle_len);
 }
 
 int journal_window_end(struct journal *j, uint64_t *n, uint64_t *bytes, struct err *e)

@@ -31,6 +31,9 @@ struct change {
 	char *name; /* "" = the directory itself */
 	bool made;  /* names were made, removed or moved here: a directory of this
 		       name may be another one than before */
+	struct file_handle *written; /* the file that was written under this name, which
+		       may have lost the name since; owned, or NULL.  A name appears once
+		       for each such file. */
 };
 
 struct changes {
@@ -53,6 +56,9 @@ uint64_t journal_pending(struct journal *j);
  * size at the end (*bytes); nothing is lost for the next take. */
 void journal_window_begin(struct journal *j);
 int journal_window_end(struct journal *j, uint64_t *n, uint64_t *bytes, struct err *e);
+
+/* Opens a change's `written` (O_PATH): -1 when the file is gone altogether. */
+int journal_open_written(int root, const struct change *c);
 
 /* The path of an open file of the area's file system relative to the area, through any
  * mount: 1, 0 when it is not in the area, -1.  *path is the caller's. */

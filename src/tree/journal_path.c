@@ -197,6 +197,11 @@ static bool file_at(const struct area_id *id, const char *rest, const struct sta
 	       (!want || (st.st_dev == want->st_dev && st.st_ino == want->st_ino));
 }
 
+int journal_open_written(int root, const struct change *c)
+{
+	return open_by_handle_at(root, c->written, O_PATH | O_CLOEXEC);
+}
+
 int journal_path_of(int root, const char *root_path, int fd, char **path, struct err *e)
 {
 	union {

@@ -150,6 +150,7 @@ static int pass_begin(struct pass *p, struct err *e)
 	own_buf struct buf b = BUF_INIT;
 
 	p->start_ns = clock_ns();
+	pthread_mutex_init(&p->several_lock, NULL);
 	p->n_readers = reader_count(p);
 	p->large = spill_new();
 	p->finals = spill_new();
@@ -187,6 +188,8 @@ static void pass_end(struct pass *p, struct tree_stats *st)
 	spill_free(p->further);
 	spill_free(p->dirs);
 	spill_free(p->flags);
+	free(p->several);
+	pthread_mutex_destroy(&p->several_lock);
 	*st = (struct tree_stats){
 		.files = p->n.files,
 		.others = p->n.others,

@@ -28,9 +28,6 @@ struct changing {
 	struct walk_dir *dir;  /* the directory of the current change, or NULL */
 	struct work *work;     /* names in it not yet handed out, or NULL */
 	struct buf fresh;      /* paths of directories sent whole, each with its NUL */
-	struct inode *several; /* changed files with several names */
-	uint32_t *nlink;       /* their link counts */
-	size_t n_several;
 };
 
 static int hand_over(struct changing *g, struct err *e)
@@ -74,8 +71,7 @@ static char *join(const struct change *c)
 				     xstrdup(*c->dir ? c->dir : c->name);
 }
 
-/* The name as it is now: false when there is none.  Leaves the change to be skipped when
- * it is excluded or beneath a directory that is sent whole. */
+/* The name as it is now: false when there is none. */
 static bool look(struct changing *g, const struct change *c, struct statx *stx)
 {
 	int fd = g->dir->fd;
@@ -108,10 +104,17 @@ static int remove_one(struct changing *g, const struct change *c, struct err *e)
 	return hand(g, NAME_REMOVE, c->name, e);
 }
 
+static bool is_same_name(const struct changing *g, size_t i)
+{
+	const struct change *c = &g->c->item[i];
+
+	return i && !strcmp(c->name, c[-1].name) && !strcmp(c->dir, c[-1].dir);
+}
+
 static int remove_names(struct changing *g, struct err *e)
 {
 	for (size_t i = 0; i < g->c->n; i++)
-		if (remove_one(g, &g->c->item[i], e) < 0)
+		if (!is_same_name(g, i) && remove_one(g, &g->c->item[i], e) < 0)
 			return -1;
 	if (hand_over(g, e) < 0)
 		return -1;
@@ -138,16 +141,37 @@ static bool is_covered(const struct changing *g, const char *dir)
 	return false;
 }
 
-static void note_several(struct changing *g, const struct statx *stx)
+void send_note_several(struct pass *p, struct inode id)
 {
-	for (size_t i = 0; i < g->n_several; i++)
-		if (g->several[i].ino == stx->stx_ino &&
-		    g->several[i].dev == inode_of(stx).dev)
-			return;
-	g->several = xrealloc(g->several, (g->n_several + 1) * sizeof(*g->several));
-	g->nlink = xrealloc(g->nlink, (g->n_several + 1) * sizeof(*g->nlink));
-	g->nlink[g->n_several] = stx->stx_nlink;
-	g->several[g->n_several++] = inode_of(stx);
+	pthread_mutex_lock(&p->several_lock);
+	if ((p->n_several & (p->n_several - 1)) == 0)
+		p->several = xrealloc(p->several, (p->n_several ? p->n_several * 2 : 1) *
+							  sizeof(*p->several));
+	p->several[p->n_several++] = id;
+	pthread_mutex_unlock(&p->several_lock);
+}
+
+static int by_inode(const void *a, const void *b)
+{
+	const struct inode *x = a, *y = b;
+
+	if (x->dev != y->dev)
+		return x->dev < y->dev ? -1 : 1;
+	return (x->ino > y->ino) - (x->ino < y->ino);
+}
+
+/* Each once. */
+static void sort_several(struct pass *p)
+{
+	size_t kept = 0;
+
+	if (!p->n_several)
+		return;
+	qsort(p->several, p->n_several, sizeof(*p->several), by_inode);
+	for (size_t i = 1; i < p->n_several; i++)
+		if (by_inode(&p->several[kept], &p->several[i]) != 0)
+			p->several[++kept] = p->several[i];
+	p->n_several = kept + 1;
 }
 
 static int note_name(struct changing *g, const struct statx *stx, const char *path,
@@ -156,7 +180,7 @@ static int note_name(struct changing *g, const struct statx *stx, const char *pa
 	own_buf struct buf primary = BUF_INIT;
 	bool first;
 
-	note_several(g, stx);
+	send_note_several(g->p, inode_of(stx));
 	return links_add(g->p->s->links, inode_of(stx), path, strlen(path), &first, &primary,
 			 e);
 }
@@ -175,20 +199,74 @@ static int send_dir(struct changing *g, const struct change *c, const char *path
 	return send_walk(g->p, path, strlen(path), NULL, e);
 }
 
-static int send_change(struct changing *g, const struct change *c, struct err *e)
+static bool is_listed(const struct changing *g, const char *path)
 {
-	struct statx stx;
+	size_t dir_len, low = 0, high = g->c->n;
+	const char *name = tree_path_split(path, strlen(path), &dir_len);
+	own_free char *dir = xstrndup(path, dir_len);
 
-	if (is_covered(g, c->dir))
+	while (low < high) {
+		size_t mid = (low + high) / 2;
+		int order = tree_path_order(g->c->item[mid].dir, dir);
+
+		if (!order)
+			order = strcmp(g->c->item[mid].name, name);
+		if (!order)
+			return true;
+		if (order < 0)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+/*
+ * The file that was written under this name has another name by now, or only its other
+ * ones are left: the journal told nothing about those.
+ */
+static int note_written(struct changing *g, const struct change *c, const struct statx *now,
+			struct err *e)
+{
+	own_fd int fd = c->written ? journal_open_written(g->p->s->root, c) : -1;
+	own_free char *path = NULL;
+	struct statx stx;
+	int found;
+
+	if (fd < 0 || meta_stat(AT_FD(fd), &stx) < 0 || !stx.stx_nlink ||
+	    (now && now->stx_ino == stx.stx_ino && now->stx_dev_major == stx.stx_dev_major &&
+	     now->stx_dev_minor == stx.stx_dev_minor))
+		return 0;
+	found = journal_path_of(g->p->s->root, g->p->s->root_path, fd, &path, e);
+	if (found < 0)
+		return -1;
+	/* Renamed: its new name is a change itself. */
+	if (found && stx.stx_nlink == 1 && is_listed(g, path))
+		return 0;
+	if (!found)
+		send_note_several(g->p, inode_of(&stx));
+	else if (!send_excluded(g->p->s, path, false))
+		return note_name(g, &stx, path, e);
+	return 0;
+}
+
+static int send_change(struct changing *g, size_t i, struct err *e)
+{
+	const struct change *c = &g->c->item[i];
+	struct statx stx;
+	bool there;
+
+	if (go(g, c->dir, e) < 0)
+		return -1;
+	there = g->dir && look(g, c, &stx);
+	if (note_written(g, c, there ? &stx : NULL, e) < 0)
+		return -1;
+	if (!there || is_covered(g, c->dir) || is_same_name(g, i))
 		return 0;
 
 	own_free char *path = join(c);
 
 	if (send_excluded(g->p->s, path, !*c->name))
-		return 0;
-	if (go(g, c->dir, e) < 0)
-		return -1;
-	if (!g->dir || !look(g, c, &stx))
 		return 0;
 	if (stx.stx_mnt_id != g->p->s->mnt_id)
 		return 0;
@@ -230,6 +308,7 @@ struct verifying {
 	struct inode id;
 	char **path; /* owned */
 	size_t n;
+	uint32_t nlink; /* as the last of them says */
 };
 
 static int verify(void *arg, const char *path, size_t len, struct err *e)
@@ -245,6 +324,7 @@ static int verify(void *arg, const char *path, size_t len, struct err *e)
 	if (fd < 0 || statx(fd, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, &stx) < 0 ||
 	    stx.stx_ino != v->id.ino || inode_of(&stx).dev != v->id.dev)
 		return 0;
+	v->nlink = stx.stx_nlink;
 	for (size_t i = 0; i < v->n; i++)
 		if (!strcmp(v->path[i], path))
 			return 0;
@@ -262,7 +342,7 @@ static void verifying_fini(struct verifying *v)
 
 static int names_of(struct changing *g, size_t i, struct verifying *v, struct err *e)
 {
-	*v = (struct verifying){ .g = g, .id = g->several[i] };
+	*v = (struct verifying){ .g = g, .id = g->p->several[i] };
 	return links_names(g->p->s->links, v->id, verify, v, e);
 }
 
@@ -294,17 +374,18 @@ static int by_number(const void *a, const void *b)
 /* Searches for names of those whose known names do not account for their link count. */
 static int search(struct changing *g, struct err *e)
 {
-	own_free uint64_t *inos = xcalloc(g->n_several + 1, sizeof(*inos));
+	own_free uint64_t *inos = xcalloc(g->p->n_several + 1, sizeof(*inos));
 	struct links *links = g->p->s->links;
 	size_t n = 0;
 	int ret;
 
-	for (size_t i = 0; i < g->n_several; i++) {
+	for (size_t i = 0; i < g->p->n_several; i++) {
 		struct verifying v;
 
+		/* Without any name its link count is not known, either. */
 		ret = names_of(g, i, &v, e);
-		if (ret == 0 && v.n + links_outside(links, g->several[i]) < g->nlink[i])
-			inos[n++] = g->several[i].ino;
+		if (ret == 0 && (!v.n || v.n + links_outside(links, v.id) < v.nlink))
+			inos[n++] = v.id.ino;
 		verifying_fini(&v);
 		if (ret < 0)
 			return -1;
@@ -324,7 +405,7 @@ static int send_several(struct changing *g, size_t i, struct err *e)
 
 	if (ret == 0) {
 		links_set_outside(g->p->s->links, v.id,
-				  v.n < g->nlink[i] ? g->nlink[i] - (uint32_t)v.n : 0);
+				  v.n < v.nlink ? v.nlink - (uint32_t)v.n : 0);
 		links_forget(g->p->s->links, v.id);
 	}
 	for (size_t k = 0; ret == 0 && k < v.n; k++) {
@@ -348,16 +429,16 @@ static int send_several(struct changing *g, size_t i, struct err *e)
 static int send_all(struct changing *g, struct err *e)
 {
 	for (size_t i = 0; i < g->c->n; i++)
-		if (send_change(g, &g->c->item[i], e) < 0 || send_dir_times(g, i, e) < 0)
+		if (send_change(g, i, e) < 0 || send_dir_times(g, i, e) < 0)
 			return -1;
-	if (hand_over(g, e) < 0)
-		return -1;
-	if (!g->n_several)
-		return 0;
 	/* Names met by walks of whole directories must be known before. */
-	if (pool_drain(g->p->pool, e) < 0 || search(g, e) < 0)
+	if (hand_over(g, e) < 0 || pool_drain(g->p->pool, e) < 0)
 		return -1;
-	for (size_t i = 0; i < g->n_several; i++)
+	g->p->gathering = false;
+	sort_several(g->p);
+	if (search(g, e) < 0)
+		return -1;
+	for (size_t i = 0; i < g->p->n_several; i++)
 		if (send_several(g, i, e) < 0)
 			return -1;
 	return hand_over(g, e);
@@ -368,12 +449,11 @@ int send_changes(struct pass *p, struct changes *c, struct err *e)
 	struct changing g = { .p = p, .c = c };
 	int ret = remove_names(&g, e);
 
+	p->gathering = true;
 	if (ret == 0)
 		ret = send_all(&g, e);
 	work_free(g.work);
 	walk_dir_put(g.dir);
 	buf_fini(&g.fresh);
-	free(g.several);
-	free(g.nlink);
 	return ret;
 }

@@ -128,6 +128,10 @@ static int link_or_first(struct one *o, struct err *e)
 	if (links_add(o->p->s->links, inode_of(&o->stx), (char *)o->r->path.data, o->r->path.len, &first,
 		      &o->r->primary, e) < 0)
 		return -1;
+	if (o->p->gathering) {
+		send_note_several(o->p, inode_of(&o->stx));
+		return 1;
+	}
 	if (first || (o->r->primary.len == o->r->path.len &&
 		      !memcmp(o->r->primary.data, o->r->path.data, o->r->path.len)))
 		return 0;

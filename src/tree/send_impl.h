@@ -19,6 +19,8 @@
 #ifndef TREE_SEND_IMPL_H
 #define TREE_SEND_IMPL_H
 
+#include <pthread.h>
+
 #include "base/buf.h"
 #include "tree/journal.h"
 #include "tree/links.h"
@@ -77,6 +79,12 @@ struct pass {
 	struct pack main; /* of the main thread, on stream 0 */
 	struct spill *large, *finals, *further, *dirs, *flags;
 	struct touched *touched; /* files to compare by contents, or NULL */
+	/* TREE_CHANGES: while names are still being met, files with several are only noted
+	 * (under the lock), because what the table knows of them is from earlier passes. */
+	bool gathering;
+	pthread_mutex_t several_lock;
+	struct inode *several;
+	size_t n_several;
 	struct counters n;
 	uint32_t barrier;
 	uint64_t start_ns;
@@ -134,6 +142,9 @@ int list_in_end(struct list_in *l, struct err *e);
 
 /* send_changes.c: what the journal says. */
 int send_changes(struct pass *p, struct changes *c, struct err *e);
+
+/* Notes a file that has several names: its contents and links are sent once all are known. */
+void send_note_several(struct pass *p, struct inode id);
 
 /* send_large.c: what the spill `large` holds. */
 int send_large(struct pass *p, struct err *e);

@@ -343,6 +343,7 @@ class Churn:
 
     def run(self, rate):
         n = 0
+        print("ready", flush=True)
         while not self.stop:
             try:
                 self.step()
