@@ -131,7 +131,7 @@ static void take_numbers(struct into *n)
 			sscanf(line + 5, "%" SCNu64 "\t%" SCNu64, &n->need_kib,
 			       &n->need_inodes);
 		else if (!strncmp(line, "limit\t", 6)) {
-			buf_put(&limits, line + 6, strlen(line + 6));
+			buf_put(&limits, line + 6, strcspn(line + 6, "\t"));
 			buf_put(&limits, "\n", 1);
 		}
 	}
