@@ -14,7 +14,7 @@
 #include "move/origin.h"
 #include "move/remote.h"
 
-enum { GUARD_MS = 30000 };
+enum { GUARD_MS = 30000, ASK_MS = 9000 };
 
 /* Where decisions are told to. */
 struct teller {
@@ -48,7 +48,11 @@ static int ask_destination(const struct origin *o, enum verdict v, struct msg_as
 	struct where w = { 0 };
 	int ret = -1;
 
-	if (origin_destination(o, &w, &lo, e) == 0 && remote_open(&r, &w, &lo, NULL, e) == 0)
+	int known = origin_destination(o, &w, &lo, e);
+
+	/* A container may be waiting for the answer: not for long. */
+	lo.timeout_ms = ASK_MS;
+	if (known == 0 && remote_open(&r, &w, &lo, NULL, e) == 0)
 		ret = remote_ask(&r, journal_id(o->journal), v, out, e);
 	remote_close(&r);
 	where_fini(&w);
@@ -86,19 +90,29 @@ static int finish_committed(struct origin *o, const struct teller *t, struct err
 	return err_hint(e, "mend that, then: pmigrate recover %s", id);
 }
 
+/*
+ * It was never told to run.  The destination is asked before our copy is: an
+ * administrator there may have decided by hand that it has the container, because
+ * this server counted as lost.
+ */
 static int undo_active(struct origin *o, const struct teller *t, struct err *e)
 {
 	const char *id = journal_id(o->journal);
-	struct msg_asked asked = { .state = JOURNAL_NONE };
+	struct msg_asked asked = { .state = JOURNAL_NONE, .why = ERR_INIT };
 	struct err far = ERR_INIT;
+	bool reached = ask_destination(o, VERDICT_UNDO, &asked, &far) == 0;
 
-	/* It was never told to run: our copy may run whatever the other end says. */
+	if (reached && asked.state == JOURNAL_DONE) {
+		tell(t, "migration %s was completed at its destination by hand; the copy of "
+			"Container %s here is put away", id, o->ct.id);
+		return origin_retire(o, e);
+	}
 	if (origin_undo(o, e) < 0) {
 		e->code = ERR_RECOVER;
 		return -1;
 	}
 	tell(t, "migration %s is undone: Container %s stays here", id, o->ct.id);
-	if (ask_destination(o, VERDICT_UNDO, &asked, &far) < 0)
+	if (!reached)
 		tell(t, "its destination could not be asked to clean up (%s); the next migration "
 			"there does it", far.msg);
 	else if (asked.why.code != ERR_NONE)
@@ -163,7 +177,7 @@ static int recover_dest(const char *id, const char *verdict, const struct teller
 		err_set(e, ERR_RECOVER, "migration %s is ready here; only its source knows whether "
 					"it shall run", id);
 		return err_hint(e, "run `pmigrate recover %s` on the source; if that is lost for "
-				   "good: pmigrate recover %s --verdict=commit (or =undo)", id, id);
+				   "good: pmigrate recover --commit %s (or --undo)", id, id);
 	}
 	if (dest_resume(&d, id, e) < 0)
 		goto out;
@@ -274,7 +288,7 @@ static int settle_one(const char *id, const struct job *job, const char *host,
 		return -1;
 	now = journal_get_state(j);
 	journal_free(j);
-	event_decision(ev, "an interrupted migration, %s, was %s", id,
+	event_warning(ev, "an interrupted migration, %s, was %s", id,
 		       now == JOURNAL_DONE ? "finished" : "undone");
 	*settled = now == JOURNAL_DONE && host && job->dst.where.host &&
 		   !strcmp(host, job->dst.where.host);
