@@ -8,10 +8,6 @@
 #include "base/own.h"
 #include "base/strv.h"
 
-#ifndef CLONE_NEWUTS
-#error "sched.h without namespaces"
-#endif
-
 enum match { ALWAYS, ARG_EQUALS, ARG_HAS_BITS };
 
 struct rule {
