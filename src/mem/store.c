@@ -207,7 +207,8 @@ static int take_run(struct store *s, struct object *o, const struct memmsg_runs 
 		if (check_size(s, 0, e) < 0)
 			return -1;
 		at += (uint64_t)n << MEM_PAGE_SHIFT;
-		data += data ? (size_t)n << MEM_PAGE_SHIFT : 0;
+		if (data)
+			data += (size_t)n << MEM_PAGE_SHIFT;
 	}
 	return 0;
 }
@@ -257,7 +258,8 @@ static int take_runs(struct store *s, const struct frame *f, struct err *e)
 		ret = check_size(s, m.pages, e);
 	for (uint32_t i = 0; ret == 0 && i < m.n; i++) {
 		ret = take_run(s, o, &m, f->type, v[i], m.data, e);
-		m.data += m.data ? v[i].pages << MEM_PAGE_SHIFT : 0;
+		if (m.data)
+			m.data += v[i].pages << MEM_PAGE_SHIFT;
 	}
 	s->received += m.pages;
 	object_let(o);

@@ -38,13 +38,13 @@
 #include "mem/serve.h"
 
 #define MIB	 (UINT64_C(1) << 20)
-#define A	 UINT64_C(0x100000000000) /* all data */
+#define A	 UINT64_C(0x200000000000) /* all data */
 #define A_LEN	 (64 * MIB)
-#define B	 UINT64_C(0x110000000000) /* data, zeros, absent, in turn */
+#define B	 UINT64_C(0x210000000000) /* data, zeros, absent, in turn */
 #define B_LEN	 (32 * MIB)
-#define C	 UINT64_C(0x120000000000) /* data; three mappings */
+#define C	 UINT64_C(0x220000000000) /* data; three mappings */
 #define C_LEN	 (16 * MIB)
-#define MOVED	 UINT64_C(0x130000000000)
+#define MOVED	 UINT64_C(0x230000000000)
 #define AT(addr) ((volatile uint64_t *)(uintptr_t)(addr))
 
 static uint64_t pattern(uint64_t addr)
