@@ -53,7 +53,8 @@ const struct pctl_option pctl_options[] = {
 	{ 't', "timeout", "SECONDS", PCTL_STOP | PCTL_RESTART | PCTL_START, PCTL_OPTION, NULL,
 	  "kill it after that time (default 60)" },
 	{ 'o', "output", "FIELDS", PCTL_LIST, PCTL_OPTION, NULL,
-	  "which columns: ctid,status,name,hostname,ip,nproc,private,root,live,locked" },
+	  "which columns: ctid,status,name,hostname,ip,nproc,private,root,live,\n"
+	  "                                   locked,description" },
 	{ 'j', "json", NULL, PCTL_LIST | PCTL_STATUS, PCTL_OPTION, NULL, "as JSON" },
 	{ 'H', "no-header", NULL, PCTL_LIST, PCTL_OPTION, NULL, "without the first line" },
 	{ 'a', "all", NULL, PCTL_LIST | PCTL_STATUS, PCTL_OPTION, NULL,

@@ -69,25 +69,32 @@ static int run(const struct strv *names, bool cached, bool quiet)
 	return EXIT_NO_TEMPLATE;
 }
 
+static bool is_word(const char *arg, const char *brief, const char *full)
+{
+	return strcmp(arg, brief) == 0 || strcmp(arg, full) == 0;
+}
+
 int main(int argc, char **argv)
 {
 	own_strv struct strv names = STRV_INIT;
-	bool cached = false, quiet = false;
+	bool cached = false, quiet = false, asked = false, wrong = argc < 2;
 
 	pctl_log_to_stderr("vzpkg");
-	for (int i = 2; i < argc; i++) {
-		if (strcmp(argv[i], "-c") == 0 || strcmp(argv[i], "--cached") == 0)
+	for (int i = 1; i < argc; i++) {
+		if (is_word(argv[i], "-h", "--help"))
+			asked = true;
+		else if (i == 1)
+			wrong = strcmp(argv[i], "list") != 0;
+		else if (is_word(argv[i], "-c", "--cached"))
 			cached = true;
-		else if (strcmp(argv[i], "-q") == 0 || strcmp(argv[i], "--quiet") == 0)
+		else if (is_word(argv[i], "-q", "--quiet"))
 			quiet = true;
-		else if (argv[i][0] != '-')
-			strv_add(&names, argv[i]);
+		else if (argv[i][0] == '-')
+			wrong = true;
 		else
-			argc = 0; /* --help, or what we do not know */
+			strv_add(&names, argv[i]);
 	}
-	if (argc < 2 || strcmp(argv[1], "list") != 0) {
-		bool asked = argc == 0 || (argc > 1 && strcmp(argv[1], "--help") == 0);
-
+	if (asked || wrong) {
 		help(asked ? stdout : stderr);
 		return asked ? EXIT_OK : EXIT_USAGE;
 	}

@@ -72,6 +72,20 @@ must on a test -d /vz/elsewhere/306/etc
 expect_exit 0 on a grep 'VE_PRIVATE="/vz/elsewhere/\$VEID"' /etc/vz/conf/306.conf
 expect_exit 9 on a pctl create 307 --empty --private /vz/elsewhere/306/inside
 
+expect_exit 1 on a vzpkg list --frobnicate
+expect_exit 1 on a vzpkg
+expect_exit 0 on a vzpkg --help
+
+echo "# the rate, both ways"
+must on a sed -i 's/^TRAFFIC_SHAPING=.*/TRAFFIC_SHAPING="yes"/' /etc/vz/vz.conf
+must on a pctl set 303 --rate eth0:1:8000
+must on a pctl start 303
+expect_exit 0 on a tc qdisc show dev venet303
+expect_out 'rate 8Mbit'
+expect_exit 0 on a ip netns exec vz303 tc qdisc show dev venet0
+expect_out 'rate 8Mbit'
+must on a pctl stop 303
+
 echo "# help"
 expect_exit 0 on a pctl --help
 expect_exit 1 on a pctl
