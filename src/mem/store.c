@@ -90,11 +90,12 @@ static struct object *object_make(struct store *s, uint32_t nr, struct err *e)
 	struct object *o = NULL;
 
 	pthread_rwlock_wrlock(&s->lock);
-	if (nr > s->o.max_objects || nr > s->n + 1) {
-		err_set(e, ERR_PROTO, "memory object %" PRIu32 " comes out of turn", nr);
-	} else if (nr <= s->n) {
-		o = s->objects[nr - 1];
-	} else {
+	if (nr > s->o.max_objects) {
+		err_set(e, ERR_PROTO, "memory object %" PRIu32 " is one too many", nr);
+		nr = 0;
+	}
+	/* Numbers that were left out were processes that ended before they were told. */
+	while (s->n < nr) {
 		o = xcalloc(1, sizeof(*o));
 		o->fd = -1;
 		o->gone = true;
@@ -106,6 +107,8 @@ static struct object *object_make(struct store *s, uint32_t nr, struct err *e)
 		}
 		s->objects[s->n++] = o;
 	}
+	if (nr)
+		o = s->objects[nr - 1];
 	pthread_rwlock_unlock(&s->lock);
 	return o;
 }
