@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "criu/revive.h"
 #include "base/path.h"
 
 enum { TAKE_OVER_MS = 10000 };
@@ -310,6 +311,8 @@ int dest_commit(struct dest *d, struct err *e)
 		}
 		return -1;
 	}
+	if (said_yes(d, "online") && !d->held) /* its agent died */
+		revive_clean(journal_id(d->journal));
 	if (journal_set_state(d->journal, JOURNAL_DONE, e) < 0) {
 		e->code = ERR_RECOVER;
 		return -1;
@@ -324,6 +327,8 @@ int dest_undo(struct dest *d, struct err *e)
 		return 0;
 	if (said_yes(d, "run") && d->ops->unhold(&d->home, e) < 0)
 		return -1;
+	if (said_yes(d, "online"))
+		revive_clean(journal_id(d->journal));
 	if (said_yes(d, "adopted") && d->ops->disown(&d->home, e) < 0)
 		return -1;
 	if (undo_area(d, e) < 0)
