@@ -67,7 +67,7 @@ static void add_pieces(struct track *t, struct work *w, struct space *s)
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
 
-		if (!space_covers(m, t->o.small))
+		if (!space_covers(m, t->o.small, t->o.anon_only))
 			continue;
 		for (uint64_t at = m->start; at < m->end; at += PIECE) {
 			struct piece *p;
@@ -196,7 +196,7 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 		for (size_t k = 0; k < s->maps.n; k++) {
 			const struct map *m = &s->maps.v[k];
 
-			if (m->prot & MAP_EXEC && space_covers(m, t->o.small))
+			if (m->prot & MAP_EXEC && space_covers(m, t->o.small, t->o.anon_only))
 				scan_private(&s->scan, m, false, &s->present, &s->dirty);
 		}
 		if (sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)

@@ -157,12 +157,12 @@ int space_look(struct space *s, struct maps *was, struct err *e)
 	return 0;
 }
 
-bool space_covers(const struct map *m, uint64_t small)
+bool space_covers(const struct map *m, uint64_t small, bool anon_only)
 {
 	if (m->end - m->start <= small || m->vm & (MAP_VM_DROPPABLE | MAP_VM_SHADOW_STACK))
 		return false;
 	if (m->kind == MAP_KIND_ANON)
 		return true;
 	/* Not of programs' text: CRIU pokes its system calls into it while dumping. */
-	return m->kind == MAP_KIND_FILE && !(m->prot & MAP_EXEC);
+	return m->kind == MAP_KIND_FILE && !(m->prot & MAP_EXEC) && !anon_only;
 }

@@ -66,7 +66,7 @@ bool space_shared_with(const struct space *s, pid_t pid);
 /* Reads the mappings again; the old ones go to *was (the caller's).  Empty: it ended. */
 int space_look(struct space *s, struct maps *was, struct err *e);
 
-/* Is the content of this mapping ours?  `small`: see track_opts. */
-bool space_covers(const struct map *m, uint64_t small);
+/* Is the content of this mapping ours?  `small`, `anon_only`: see track_opts. */
+bool space_covers(const struct map *m, uint64_t small, bool anon_only);
 
 #endif

@@ -149,7 +149,7 @@ static void scan_space(struct track *t, struct space *s)
 {
 	pageset_clear(&s->dirty);
 	for (size_t i = 0; i < s->maps.n; i++)
-		if (space_covers(&s->maps.v[i], t->o.small))
+		if (space_covers(&s->maps.v[i], t->o.small, t->o.anon_only))
 			scan_private(&s->scan, &s->maps.v[i], true, NULL, &s->dirty);
 	doubt_again(s);
 	scan_views(t, s, true);
@@ -290,7 +290,7 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 		pageset_clear(&s->dirty);
 		pageset_clear(&s->present);
 		for (size_t k = 0; k < s->maps.n; k++)
-			if (space_covers(&s->maps.v[k], t->o.small))
+			if (space_covers(&s->maps.v[k], t->o.small, t->o.anon_only))
 				scan_private(&s->scan, &s->maps.v[k], false, &s->present, &s->dirty);
 		scan_views(t, s, false);
 		*dirty_pages += s->dirty.pages;
@@ -339,7 +339,7 @@ const struct pageset *track_owed(const struct track *t, size_t i)
 
 bool track_covers(const struct track *t, const struct map *m)
 {
-	return space_covers(m, t->o.small);
+	return space_covers(m, t->o.small, t->o.anon_only);
 }
 
 size_t track_nr_shms(const struct track *t)

@@ -132,7 +132,7 @@ static int track_it(struct source *s, struct err *e)
 {
 	struct online *o = &s->online;
 	struct track_opts to = { .init = o->parts.init, .cgroup = o->parts.freezer,
-				 .small = SMALL };
+				 .small = SMALL, .anon_only = true };
 	struct sender_opts so = { .streams = &s->streams.peer[s->n_tree],
 				  .nr_streams = s->streams.n - s->n_tree };
 
