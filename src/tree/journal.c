@@ -399,9 +399,12 @@ static void resolve(void *arg, const struct name_item *n)
 		*path = journal_dir_path(&r->j->id, dir_handle(dir_of(r->j, n->dir)));
 	if (!*path)
 		*path = xstrdup("\1");
-	if ((*path)[0] == '\1' && !(*path)[1])
+	if ((*path)[0] != '\1' || (*path)[1])
+		changes_add(r->c, *path, strlen(*path), n->text);
+	else if (n->handle_len) /* the file may live on elsewhere */
+		changes_add(r->c, "", 0, CHANGE_NAMELESS);
+	else
 		return;
-	changes_add(r->c, *path, strlen(*path), n->text);
 	c = &r->c->item[r->c->n - 1];
 	c->made = n->made;
 	if (n->handle_len) {

@@ -26,6 +26,9 @@ int journal_open(struct journal **out, int root, const char *root_path, unsigned
 		 struct err *e);
 void journal_close(struct journal *j); /* NULL is fine */
 
+/* As a name: only the file that was written counts, its directory is gone. */
+#define CHANGE_NAMELESS "/"
+
 struct change {
 	char *dir;  /* path relative to the area; owned */
 	char *name; /* "" = the directory itself */

@@ -55,6 +55,7 @@ void tree_source_close(struct tree_source *s)
 		return;
 	journal_close(s->journal);
 	links_free(s->links);
+	free(s->again);
 	close_fd(&s->root);
 	free(s->root_path);
 	free(s);
@@ -361,7 +362,7 @@ int tree_source_next(struct tree_source *s, struct peer *const *streams, unsigne
 	if (later(s, streams, n_streams, false, NULL, 0, st, e) < 0)
 		return -1;
 	if (left)
-		*left = s->journal ? journal_pending(s->journal) :
+		*left = s->journal ? journal_pending(s->journal) + s->n_again :
 				     st->files + st->others + st->removed;
 	return 0;
 }

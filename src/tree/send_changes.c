@@ -17,18 +17,65 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include <xxhash.h>
 
 #include "base/own.h"
 #include "tree/area.h"
 #include "tree/find.h"
+
+/* A set of paths, as their hashes: 64 bits do not meet by chance. */
+struct paths {
+	uint64_t *slot; /* 0: free */
+	size_t n, cap;
+};
 
 struct changing {
 	struct pass *p;
 	struct changes *c;
 	struct walk_dir *dir;  /* the directory of the current change, or NULL */
 	struct work *work;     /* names in it not yet handed out, or NULL */
-	struct buf fresh;      /* paths of directories sent whole, each with its NUL */
+	struct paths removed;  /* what is removed there at the beginning */
+	struct paths fresh;    /* directories sent whole */
 };
+
+static uint64_t *path_slot(const struct paths *s, uint64_t hash)
+{
+	size_t at = (size_t)hash & (s->cap - 1);
+
+	while (s->slot[at] && s->slot[at] != hash)
+		at = (at + 1) & (s->cap - 1);
+	return &s->slot[at];
+}
+
+static uint64_t path_hash(const char *path, size_t len)
+{
+	return XXH3_64bits(path, len) | 1;
+}
+
+static void paths_add(struct paths *s, const char *path)
+{
+	if (s->n * 2 >= s->cap) {
+		struct paths bigger = { .n = s->n, .cap = s->cap ? s->cap * 2 : 64 };
+
+		bigger.slot = xcalloc(bigger.cap, sizeof(*bigger.slot));
+		for (size_t i = 0; i < s->cap; i++)
+			if (s->slot[i])
+				*path_slot(&bigger, s->slot[i]) = s->slot[i];
+		free(s->slot);
+		*s = bigger;
+	}
+	*path_slot(s, path_hash(path, strlen(path))) = path_hash(path, strlen(path));
+	s->n++;
+}
+
+/* Is the directory in the set, or beneath one that is? */
+static bool paths_cover(const struct paths *s, const char *dir)
+{
+	for (size_t n = 1; s->n && dir[n - 1]; n++)
+		if ((!dir[n] || dir[n] == '/') && *path_slot(s, path_hash(dir, n)))
+			return true;
+	return false;
+}
 
 static int hand_over(struct changing *g, struct err *e)
 {
@@ -87,7 +134,8 @@ static int remove_one(struct changing *g, const struct change *c, struct err *e)
 	struct statx stx;
 	bool there;
 
-	if (!*c->name)
+	if (!*c->name || !strcmp(c->name, CHANGE_NAMELESS) ||
+	    paths_cover(&g->removed, c->dir))
 		return 0;
 	if (go(g, c->dir, e) < 0)
 		return -1;
@@ -101,6 +149,7 @@ static int remove_one(struct changing *g, const struct change *c, struct err *e)
 
 	if (send_excluded(g->p->s, path, there))
 		return 0;
+	paths_add(&g->removed, path);
 	return hand(g, NAME_REMOVE, c->name, e);
 }
 
@@ -124,21 +173,6 @@ static int remove_names(struct changing *g, struct err *e)
 	if (pool_drain(g->p->pool, e) < 0)
 		return -1;
 	return g->p->n.removed ? send_barrier(g->p, e) : 0;
-}
-
-/* In a directory that was or will be sent whole? */
-static bool is_covered(const struct changing *g, const char *dir)
-{
-	const char *at = (const char *)g->fresh.data;
-	const char *end = at + g->fresh.len;
-
-	for (; at < end; at += strlen(at) + 1) {
-		size_t n = strlen(at);
-
-		if (!strncmp(dir, at, n) && (!dir[n] || dir[n] == '/'))
-			return true;
-	}
-	return false;
 }
 
 void send_note_several(struct pass *p, struct inode id)
@@ -193,7 +227,7 @@ static int send_dir(struct changing *g, const struct change *c, const char *path
 		return hand(g, NAME_SELF, "", e);
 	if (!c->made)
 		return 0; /* its attributes: reported as a change of itself */
-	buf_put(&g->fresh, path, strlen(path) + 1);
+	paths_add(&g->fresh, path);
 	if (hand_over(g, e) < 0)
 		return -1;
 	return send_walk(g->p, path, strlen(path), NULL, e);
@@ -256,12 +290,14 @@ static int send_change(struct changing *g, size_t i, struct err *e)
 	struct statx stx;
 	bool there;
 
+	if (!strcmp(c->name, CHANGE_NAMELESS))
+		return note_written(g, c, NULL, e);
 	if (go(g, c->dir, e) < 0)
 		return -1;
 	there = g->dir && look(g, c, &stx);
 	if (note_written(g, c, there ? &stx : NULL, e) < 0)
 		return -1;
-	if (!there || is_covered(g, c->dir) || is_same_name(g, i))
+	if (!there || paths_cover(&g->fresh, c->dir) || is_same_name(g, i))
 		return 0;
 
 	own_free char *path = join(c);
@@ -287,7 +323,7 @@ static int send_dir_times(struct changing *g, size_t i, struct err *e)
 	bool last = i + 1 == g->c->n || strcmp(c->dir, g->c->item[i + 1].dir) != 0;
 	bool self = false, made = false;
 
-	if (!last || is_covered(g, c->dir) || send_excluded(g->p->s, c->dir, true))
+	if (!last || paths_cover(&g->fresh, c->dir) || send_excluded(g->p->s, c->dir, true))
 		return 0;
 	for (size_t k = i + 1; k-- && !strcmp(g->c->item[k].dir, c->dir);) {
 		made |= g->c->item[k].made;
@@ -450,10 +486,14 @@ int send_changes(struct pass *p, struct changes *c, struct err *e)
 	int ret = remove_names(&g, e);
 
 	p->gathering = true;
+	for (size_t i = 0; i < p->s->n_again; i++)
+		send_note_several(p, p->s->again[i]);
+	p->s->n_again = 0;
 	if (ret == 0)
 		ret = send_all(&g, e);
 	work_free(g.work);
 	walk_dir_put(g.dir);
-	buf_fini(&g.fresh);
+	free(g.removed.slot);
+	free(g.fresh.slot);
 	return ret;
 }

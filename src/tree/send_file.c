@@ -212,7 +212,7 @@ static int send_contents(struct one *o, int fd, struct err *e)
 	if (pack_keep(o->p->finals, &o->r->fragment, e) < 0)
 		return -1;
 	if (!o->p->to_empty || size > ALONE)
-		return send_large_later(o->p, o->r, o->dir, o->name, size, e);
+		return send_large_later(o->p, o->dir, o->name, &o->stx, e);
 	if (send_range(o->p, o->r, o->dir, o->name, fd, 0, size, e) < 0)
 		return -1;
 	return check_still(o, fd, e);

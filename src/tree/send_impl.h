@@ -52,6 +52,10 @@ struct tree_source {
 	struct links *links;
 	struct tree_measure measured;
 	bool passed;	/* a pass has been made: journal and since_ns are about later changes */
+	/* Files with several names whose contents got lost on the way, because the name they
+	 * were read by vanished: the next pass sends them again. */
+	struct inode *again;
+	size_t n_again;
 	int64_t since_s; /* compare: what has a ctime from here on is sent again */
 };
 
@@ -103,6 +107,7 @@ struct work {
 	unsigned n_names;
 	/* WORK_RANGE */
 	char *name;
+	struct inode id;   /* of a file with several names, else 0 */
 	uint64_t from, to; /* to is rounded up to TREE_BLOCK but for the last range */
 	bool compare;	   /* against sums; blocks without one count as different */
 	uint8_t *sums;	   /* owned */
@@ -148,8 +153,11 @@ void send_note_several(struct pass *p, struct inode id);
 
 /* send_large.c: what the spill `large` holds. */
 int send_large(struct pass *p, struct err *e);
-int send_large_later(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,
-		     const char *name, uint64_t size, struct err *e);
+int send_large_later(struct pass *p, const struct walk_dir *dir, const char *name,
+		     const struct statx *stx, struct err *e);
+/* As send_vanished, for a large file; id as in struct work. */
+int send_large_vanished(struct pass *p, struct inode id, const struct walk_dir *dir,
+			const char *name, struct err *e);
 
 /* send.c: everything queued is read and sent; the receiver applies it before what follows. */
 int send_barrier(struct pass *p, struct err *e);

@@ -21,18 +21,21 @@ enum { WINDOW = 16 };
 /* A large file; the path is with NUL. */
 struct large {
 	uint64_t size;
+	struct inode id;
 	struct buf path;
 	struct walk_dir *dir;
 	uint64_t next; /* the offset up to which sums have arrived */
 };
 
-int send_large_later(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,
-		     const char *name, uint64_t size, struct err *e)
+int send_large_later(struct pass *p, const struct walk_dir *dir, const char *name,
+		     const struct statx *stx, struct err *e)
 {
+	struct inode id = stx->stx_nlink > 1 ? inode_of(stx) : (struct inode){ 0, 0 };
 	own_buf struct buf item = BUF_INIT;
 
-	(void)r;
-	buf_put_u64(&item, size);
+	buf_put_u64(&item, stx->stx_size);
+	buf_put_u64(&item, id.dev);
+	buf_put_u64(&item, id.ino);
 	buf_put_u32(&item, (uint32_t)(dir->path_len + (dir->path_len ? 1 : 0) + strlen(name)));
 	buf_put(&item, dir->path, dir->path_len);
 	if (dir->path_len)
@@ -41,9 +44,23 @@ int send_large_later(struct pass *p, struct reader_ctx *r, const struct walk_dir
 	return spill_put(p->large, item.data, item.len, NULL, e);
 }
 
+int send_large_vanished(struct pass *p, struct inode id, const struct walk_dir *dir,
+			const char *name, struct err *e)
+{
+	struct tree_source *s = p->s;
+
+	if (id.ino) {
+		pthread_mutex_lock(&p->several_lock);
+		s->again = xrealloc(s->again, (s->n_again + 1) * sizeof(*s->again));
+		s->again[s->n_again++] = id;
+		pthread_mutex_unlock(&p->several_lock);
+	}
+	return send_vanished(p, dir, name, e);
+}
+
 static int read_large(struct pass *p, uint64_t *at, struct large *l, struct err *e)
 {
-	uint8_t head[12];
+	uint8_t head[28];
 	size_t dir_len;
 	uint32_t len;
 	int fd;
@@ -51,8 +68,9 @@ static int read_large(struct pass *p, uint64_t *at, struct large *l, struct err 
 	if (spill_read(p->large, *at, head, sizeof(head), e) < 0)
 		return -1;
 	l->size = be64_at(head);
+	l->id = (struct inode){ be64_at(head + 8), be64_at(head + 16) };
 	l->next = 0;
-	len = be32_at(head + 8);
+	len = be32_at(head + 24);
 	buf_clear(&l->path);
 	buf_reserve(&l->path, (size_t)len + 1)[len] = '\0';
 	if (spill_read(p->large, *at + sizeof(head), l->path.data, len, e) < 0)
@@ -88,6 +106,7 @@ static struct work *range_of(const struct large *l, uint64_t from, uint64_t to)
 	struct work *w = work_new(WORK_RANGE, l->dir);
 
 	w->name = xstrdup(large_name(l));
+	w->id = l->id;
 	w->from = from;
 	w->to = to;
 	return w;
@@ -97,7 +116,7 @@ static struct work *range_of(const struct large *l, uint64_t from, uint64_t to)
 static int gone(struct pass *p, struct large *l, struct err *e)
 {
 	struct walk_dir *none = walk_dir_new(-1, "", 0);
-	int ret = send_vanished(p, none, (char *)l->path.data, e);
+	int ret = send_large_vanished(p, l->id, none, (char *)l->path.data, e);
 
 	walk_dir_put(none);
 	return ret;

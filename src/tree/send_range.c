@@ -223,11 +223,11 @@ int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, 
 	if (fd < 0 && errno == EPERM)
 		fd = open(w->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
-		return send_vanished(p, w->dir, w->name, e);
+		return send_large_vanished(p, w->id, w->dir, w->name, e);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "cannot open %s/%s", w->dir->path, w->name);
 	if (!S_ISREG(st.st_mode))
-		return send_vanished(p, w->dir, w->name, e);
+		return send_large_vanished(p, w->id, w->dir, w->name, e);
 	if (!w->compare)
 		return send_range(p, r, w->dir, w->name, fd, w->from, w->to, e);
 	return compare_range(p, r, w, fd, e);
