@@ -313,8 +313,10 @@ static int find_syscall(struct job *j)
 	own_maps struct maps m = MAPS_INIT;
 	uint8_t code[4 * MEM_PAGE];
 
-	if (maps_read_pid(&m, j->pid, false, j->e) < 0)
+	if (maps_read_pid(&m, j->pid, false, j->e) < 0) {
+		j->out->again = j->e->sys == ENOENT || j->e->sys == ESRCH; /* it ended */
 		return -1;
+	}
 	if (!m.n) {
 		j->out->again = true;
 		return err_set(j->e, ERR_SYS, "process %d ended", (int)j->pid);
@@ -325,8 +327,10 @@ static int find_syscall(struct job *j)
 		if (strcmp(m.v[i].name, "[vdso]"))
 			continue;
 		len = len < sizeof(code) ? len : sizeof(code);
-		if (!read_target(j->pid, m.v[i].start, code, len))
+		if (!read_target(j->pid, m.v[i].start, code, len)) {
+			j->out->again = errno == ESRCH;
 			break;
+		}
 		if (code[EI_CLASS] == ELFCLASS32) {
 			err_set(j->e, ERR_UNSUPPORTED, "process %d is a 32-bit program", (int)j->pid);
 			return err_hint(j->e, "its memory cannot be tracked: use --noiter");
