@@ -152,6 +152,18 @@ void dist_changes_fini(struct dist_changes *c)
 	*c = (struct dist_changes)DIST_CHANGES_INIT;
 }
 
+/* Takes object and text. */
+static void append(struct dist_changes *c, enum dist_change_kind kind, char *object, char *text)
+{
+	struct dist_change *one;
+
+	c->item = xrealloc(c->item, (c->n + 1) * sizeof(*c->item));
+	one = &c->item[c->n++];
+	one->kind = kind;
+	one->object = object;
+	one->text = text;
+}
+
 static void add_change(struct dist_changes *c, enum dist_change_kind kind, char *object,
 		       char *text)
 {
@@ -161,9 +173,7 @@ static void add_change(struct dist_changes *c, enum dist_change_kind kind, char 
 		*p = iscntrl((unsigned char)*p) ? '?' : *p;
 	for (char *p = text; *p; p++)
 		*p = iscntrl((unsigned char)*p) ? '?' : *p;
-	c->item = xrealloc(c->item, (c->n + 1) * sizeof(*c->item));
-	c->item[c->n++] = (struct dist_change){ .kind = kind, .object = xstrdup(object),
-						.text = xstrdup(text) };
+	append(c, kind, xstrdup(object), xstrdup(text));
 }
 
 void dist_changes_parse(struct dist_changes *c, const char *output)

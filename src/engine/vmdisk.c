@@ -81,13 +81,19 @@ static void keep_first(char slot[static 128], const char *value)
 		snprintf(slot, 128, "%s", value);
 }
 
+/* Takes the texts. */
+static void append(struct vmdisk *d, char *device, char *dir)
+{
+	d->mount = xrealloc(d->mount, (d->n_mounts + 1) * sizeof(*d->mount));
+	d->mount[d->n_mounts] = (struct vmdisk_mount){ .device = device, .dir = dir };
+	d->n_mounts++;
+}
+
 static void take_mount(struct vmdisk *d, const char *dir, const char *device)
 {
 	if (dir[0] != '/' || !device || device[0] != '/' || d->n_mounts == MOUNTS_MAX)
 		return;
-	d->mount = xrealloc(d->mount, (d->n_mounts + 1) * sizeof(*d->mount));
-	d->mount[d->n_mounts++] =
-		(struct vmdisk_mount){ .device = xstrdup(device), .dir = xstrdup(dir) };
+	append(d, xstrdup(device), xstrdup(dir));
 }
 
 /* "/swapfile none swap sw 0 0" */

@@ -199,7 +199,9 @@ static const char *template_name(const struct into *n)
 {
 	const char *name = n->job->eztmpl;
 
-	return name && name[0] == '.' ? name + 1 : name; /* ".NAME" is how configs say it */
+	if (!name)
+		return NULL;
+	return name[0] == '.' ? name + 1 : name; /* ".NAME" is how configs say it */
 }
 
 /* The TEMPLATE of vz.conf. */
@@ -216,17 +218,18 @@ static char *template_dir(struct err *e)
 
 int into_template_check(struct into *n, struct err *e)
 {
-	own_free char *dir = n->job->eztmpl ? template_dir(e) : NULL;
+	const char *name = template_name(n);
+	own_free char *dir = name ? template_dir(e) : NULL;
 	struct template *all;
 	bool found = false;
 	size_t count;
 
-	if (!n->job->eztmpl)
+	if (!name)
 		return 0;
 	if (!dir || template_list(dir, &all, &count, e) < 0)
 		return -1;
 	for (size_t i = 0; i < count; i++)
-		found = found || (all[i].cached && !strcmp(all[i].name, template_name(n)));
+		found = found || (all[i].cached && !strcmp(all[i].name, name));
 	template_list_free(all, count);
 	if (found)
 		return 0;

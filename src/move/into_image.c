@@ -72,13 +72,17 @@ static char *format_of(const struct into *n, const char *path)
 	return xstrdup(vmdisk_format(head));
 }
 
+/* Takes the texts. */
+static void append(struct into_image *i, char *path, char *format)
+{
+	i->image = xrealloc(i->image, (i->n_images + 1) * sizeof(*i->image));
+	i->image[i->n_images] = (struct vmdisk_image){ .path = path, .format = format };
+	i->n_images++;
+}
+
 static void add_image(struct into *n, const char *path)
 {
-	struct into_image *i = n->image;
-
-	i->image = xrealloc(i->image, (i->n_images + 1) * sizeof(*i->image));
-	i->image[i->n_images++] =
-		(struct vmdisk_image){ .path = xstrdup(path), .format = format_of(n, path) };
+	append(n->image, xstrdup(path), format_of(n, path));
 }
 
 /* What libvirt says of the machine, with marks between the parts. */
@@ -109,7 +113,8 @@ static int as_server(struct into *n, const char *text, struct err *e)
 	}
 	event_decision(n->ev, "%s runs: it is moved as the server %s", n->source, address);
 	into_ssh_close(&n->ssh);
-	n->vm_where = (struct where){ .host = xstrdup(address), .user = xstrdup("root") };
+	n->vm_where.host = xstrdup(address);
+	n->vm_where.user = xstrdup("root");
 	n->where = &n->vm_where;
 	into_image_free(take_ptr(&n->image));
 	return into_look(n, e);

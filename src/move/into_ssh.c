@@ -186,6 +186,16 @@ static int read_output(struct child *c, size_t max, uint64_t deadline, char **ou
 	return 0;
 }
 
+/* The last mark in text, or NULL. */
+static char *last_mark(char *text)
+{
+	char *mark = NULL;
+
+	for (char *p = text; p && (p = strstr(p, "\n" GREETING " ")); p++)
+		mark = p;
+	return mark;
+}
+
 int into_ssh_run(struct into_ssh *s, const char *script, const char *const *args, int in,
 		 size_t max, int timeout_ms, char **out, int *code, struct err *e)
 {
@@ -208,9 +218,7 @@ int into_ssh_run(struct into_ssh *s, const char *script, const char *const *args
 		return -1;
 	if (c.pid > 0 && child_wait(&c, timeout_ms, &status, e) < 0)
 		return -1;
-	mark = NULL;
-	for (char *p = strstr(text, "\n" GREETING " "); p; p = strstr(p + 1, "\n" GREETING " "))
-		mark = p;
+	mark = last_mark(text);
 	if (!mark || sscanf(mark + 1, GREETING " %d", &status) != 1) {
 		child_err(&c, status, e);
 		if (e)

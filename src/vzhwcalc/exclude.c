@@ -40,14 +40,19 @@ bool excludes_cover(const struct excludes *x, const char *path)
 	return false;
 }
 
+/* Takes the texts. */
+static void append(struct excludes *x, char *pattern, char *path, char *reason)
+{
+	x->item = xrealloc(x->item, (x->n + 1) * sizeof(*x->item));
+	x->item[x->n] = (struct exclude){ .pattern = pattern, .path = path, .reason = reason };
+	x->n++;
+}
+
 static void add(struct excludes *x, const char *path, bool content, const char *reason)
 {
 	if (!strcmp(path, "/") || excludes_cover(x, path))
 		return;
-	x->item = xrealloc(x->item, (x->n + 1) * sizeof(*x->item));
-	x->item[x->n++] = (struct exclude){ .pattern = pattern_of(path, content),
-					    .path = xstrdup(path),
-					    .reason = xstrdup(reason) };
+	append(x, pattern_of(path, content), xstrdup(path), xstrdup(reason));
 }
 
 /* Places whose content has no use in a Container, or grows again by itself. */

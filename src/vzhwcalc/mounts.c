@@ -96,6 +96,17 @@ static void drop_covered(struct mounts *m, const char *dir)
 	m->n = w;
 }
 
+/* Takes the texts. */
+static void append(struct mounts *m, char *source, char *dir, char *type, char *options)
+{
+	m->item = xrealloc(m->item, (m->n + 1) * sizeof(*m->item));
+	m->item[m->n] = (struct mount){
+		.source = source, .dir = dir, .type = type, .options = options
+	};
+	m->item[m->n].class = classify(&m->item[m->n]);
+	m->n++;
+}
+
 void mounts_parse(struct mounts *m, const char *text)
 {
 	char line[8192], source[4096], dir[4096], type[64], options[4096];
@@ -114,13 +125,7 @@ void mounts_parse(struct mounts *m, const char *text)
 		drop_covered(m, dir);
 		if (m->n == MOUNTS_MAX)
 			continue;
-		m->item = xrealloc(m->item, (m->n + 1) * sizeof(*m->item));
-		m->item[m->n] = (struct mount){ .source = xstrdup(source),
-						.dir = xstrdup(dir),
-						.type = xstrdup(type),
-						.options = xstrdup(options) };
-		m->item[m->n].class = classify(&m->item[m->n]);
-		m->n++;
+		append(m, xstrdup(source), xstrdup(dir), xstrdup(type), xstrdup(options));
 	}
 }
 

@@ -26,6 +26,14 @@ void notices_fini(struct notices *f)
 	*f = (struct notices)NOTICES_INIT;
 }
 
+/* Takes object and text. */
+static void append(struct notices *f, const char *kind, char *object, char *text)
+{
+	f->item = xrealloc(f->item, (f->n + 1) * sizeof(*f->item));
+	f->item[f->n] = (struct notice){ .kind = kind, .object = object, .text = text };
+	f->n++;
+}
+
 void notices_add(struct notices *f, const char *kind, const char *object, const char *fmt,
 		  ...)
 {
@@ -36,9 +44,7 @@ void notices_add(struct notices *f, const char *kind, const char *object, const 
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = xmust(NULL);
 	va_end(ap);
-	f->item = xrealloc(f->item, (f->n + 1) * sizeof(*f->item));
-	f->item[f->n++] = (struct notice){ .kind = kind, .object = xstrdup(object),
-					    .text = text };
+	append(f, kind, xstrdup(object), text);
 }
 
 bool licence_is_name(const char *name)

@@ -16,6 +16,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "base/path.h"
+#include "base/spawn.h"
 #include "engine/dist.h"
 #include "engine/inside.h"
 #include "engine/ugquota.h"
@@ -63,12 +64,21 @@ static int make_dirs(void **state)
 	return 0;
 }
 
+/* By rm: valgrind does not know openat2. */
 static int remove_dirs(void **state)
 {
-	int ret = path_remove_tree(AT_FDCWD, *state, NULL);
+	int ret = spawn_run(spawn_argv("rm", "-r", *state), 10000, NULL);
 
 	free(*state);
 	return ret;
+}
+
+static bool openat2_works(void)
+{
+	own_fd int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	own_fd int fd = path_open_beneath(top, "tmp", O_PATH, 0);
+
+	return fd >= 0;
 }
 
 static void test_find(void **state)
@@ -153,12 +163,13 @@ static void test_spec(void **state)
 
 static void test_nodes(void **state)
 {
-	own_free char *null = xasprintf("%s/dev/null", (char *)*state);
-	own_free char *dev = xasprintf("%s/dev", (char *)*state);
+	own_free char *null = NULL, *dev = NULL;
 	struct stat st;
 
-	if (geteuid() != 0)
+	if (geteuid() != 0 || !openat2_works())
 		skip();
+	null = xasprintf("%s/dev/null", (char *)*state);
+	dev = xasprintf("%s/dev", (char *)*state);
 	assert_int_equal(mkdir(dev, 0755), 0);
 	put_file(dev, "null", "somebody redirected to a missing device\n");
 	assert_int_equal(inside_make_nodes(*state, NULL), 0);
