@@ -327,10 +327,8 @@ static int find_syscall(struct job *j)
 		if (strcmp(m.v[i].name, "[vdso]"))
 			continue;
 		len = len < sizeof(code) ? len : sizeof(code);
-		if (!read_target(j->pid, m.v[i].start, code, len)) {
-			j->out->again = errno == ESRCH;
+		if (!read_target(j->pid, m.v[i].start, code, len))
 			break;
-		}
 		if (code[EI_CLASS] == ELFCLASS32) {
 			err_set(j->e, ERR_UNSUPPORTED, "process %d is a 32-bit program", (int)j->pid);
 			return err_hint(j->e, "its memory cannot be tracked: use --noiter");
@@ -341,6 +339,8 @@ static int find_syscall(struct job *j)
 				return 0;
 			}
 	}
+	/* It ended, or is in the middle of an exec. */
+	j->out->again = true;
 	return err_set(j->e, ERR_UNSUPPORTED, "process %d has no vdso to run a system call in",
 		       (int)j->pid);
 }
