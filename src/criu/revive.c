@@ -192,6 +192,8 @@ struct lazy_stats revive_stats(struct revive *r)
 void revive_keep(struct revive *r)
 {
 	r->keep = true;
+	/* The container has what it needs of them. */
+	places_remove(&r->places);
 }
 
 void revive_free(struct revive *r)

@@ -137,9 +137,13 @@ int save_look(struct save *s, const struct track *t, struct err *e)
 		struct track_space sp;
 		const struct maps *maps;
 
+		own_maps struct maps own = MAPS_INIT;
+
 		track_get_space(t, i, &sp);
 		maps = track_smaps(t, sp.vpid);
-		if (!maps)
+		if (!maps && maps_read_pid(&own, sp.pid, true, NULL) == 0)
+			maps = &own; /* before any round */
+		if (!maps || !maps->n)
 			continue;
 		if (shimdir_put(s->shim, sp.pid, maps, e) < 0)
 			return -1;

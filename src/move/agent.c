@@ -284,6 +284,7 @@ static int on_live_wait(struct agent *a, const struct frame *f, struct err *e)
 static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
+	int ret = 0;
 	struct msg_committed m = { .done = true };
 
 	if (dest_commit(&a->dest, &m.why) < 0) {
@@ -292,12 +293,14 @@ static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 			return -1;
 		}
 		m.done = false;
-	} else if (a->online) {
-		online_dest_ran(a->online);
 	}
 	a->state = AT_ENDED;
 	msg_committed_put(&b, &m);
-	return peer_reply(a->peer, f->id, &b, e);
+	if (peer_reply(a->peer, f->id, &b, e) < 0)
+		ret = -1;
+	if (a->online && m.done) /* behind the answer: nobody waits for it */
+		online_dest_ran(a->online);
+	return ret;
 }
 
 static int on_undo(struct agent *a, const struct frame *f, struct err *e)

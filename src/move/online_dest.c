@@ -231,6 +231,9 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 		return err_set(e, ERR_PROTO, "LIVE_RESTORE came out of turn");
 	if (hidden_spaces_get(&r, &hidden, e) < 0 || feeds_join(o, e) < 0)
 		return -1;
+	/* The restore itself may ask for pages. */
+	if (o->lazy && revive_attach(o->revive, o->streams->peer[o->n_tree], e) < 0)
+		return -1;
 	if (revive_restore(o->revive, &hidden, &init, e) < 0) {
 		e->code = e->code == ERR_CHILD ? ERR_START : e->code;
 		return -1;
@@ -238,8 +241,6 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 	restored = clock_ns();
 	if (o->d->ops->swap(&o->d->home, init, e) < 0 || sync_end(o, e) < 0 ||
 	    dest_ready(o->d, e) < 0)
-		return -1;
-	if (o->lazy && revive_attach(o->revive, o->streams->peer[o->n_tree], e) < 0)
 		return -1;
 	log_info("restored in %.1f ms, registered in %.1f ms", (double)(restored - begun) / 1e6,
 		 (double)(clock_ns() - restored) / 1e6);

@@ -104,6 +104,7 @@ void online_undo_freeze(void *ctx)
 
 	if (!s->online.cut)
 		return;
+	online_serve_end(s, true, NULL);
 	/* CRIU lets go of the processes before they run. */
 	save_free(take_ptr(&s->online.save));
 	if (s->ops->uncut(&s->ct, &e) < 0)
@@ -216,6 +217,8 @@ int online_step_restore(void *ctx, struct err *e)
 
 		hidden_spaces_put(&b, &nothing);
 	}
+	if (o->lazy && online_serve_begin(s, e) < 0)
+		return -1;
 	o->sent_ns = clock_ns();
 	if (peer_call(s->remote.peer, PROTO_LIVE_RESTORE, &b, &f, e) < 0)
 		return -1;

@@ -9,6 +9,10 @@
 /* One tree pass of memory file system i: request, frames, reply. */
 int online_pass_place(struct source *s, size_t i, enum pass_kind kind, struct err *e);
 
+/* Lazy: begin before the restore, end when all is there; give_up: or at once. */
+int online_serve_begin(struct source *s, struct err *e);
+int online_serve_end(struct source *s, bool give_up, struct err *e);
+
 /* Tracking is not possible (e says why): go on without, if the user allows. */
 int online_downgrade(struct source *s, struct err *e);
 

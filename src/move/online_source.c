@@ -12,6 +12,7 @@
 #include "criu/obstacles.h"
 #include "criu/rpc.h"
 #include "mem/converge.h"
+#include "mem/serve.h"
 #include "move/online.h"
 #include "move/online_priv.h"
 #include "wire/proto.h"
@@ -184,6 +185,7 @@ void online_undo_ready(void *ctx)
 {
 	struct source *s = ctx;
 
+	online_serve_end(s, true, NULL);
 	online_fini(&s->online);
 }
 
@@ -223,6 +225,8 @@ int online_step_memory(void *ctx, struct err *e)
 
 	if (!o->track)
 		return 0;
+	if (!o->iterate) /* lazy: all of it follows later */
+		return save_look(o->save, o->track, e);
 	for (size_t n = 0; n < ROUNDS_MAX && c.what == CONVERGE_AGAIN; n++) {
 		struct track_round r;
 
@@ -313,7 +317,7 @@ int online_step_arm(void *ctx, struct err *e)
 	if (hold_open(&o->hold, &s->desc.addresses, &why) < 0)
 		log_info("packets are not held at the switch: %s", why.msg);
 	/* The last rounds of all kinds, short: what the arming took has been seen. */
-	if (o->track) {
+	if (o->track && o->iterate) {
 		struct track_round r;
 
 		if (one_round(s, &r, e) < 0 || one_round(s, &r, e) < 0)
@@ -324,11 +328,60 @@ int online_step_arm(void *ctx, struct err *e)
 
 /* ---- the end ---- */
 
+static void *serve_main(void *arg)
+{
+	struct source *s = arg;
+
+	s->online.serve_ret = serve_run(s->online.serve, s->streams.peer[s->n_tree],
+					&s->online.serve_err);
+	return NULL;
+}
+
+/* Lazy: pages that it asks for, and all others after them, until it has said that all is
+ * there.  The first are asked for while it is restored. */
+int online_serve_begin(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+
+	s->account.memory_bytes = sender_stats(o->sender).data_pages << 12;
+	sender_free(take_ptr(&o->sender));
+	if (serve_new(&o->serve, o->track, e) < 0)
+		return -1;
+	if (pthread_create(&o->serve_thread, NULL, serve_main, s) == 0)
+		return 0;
+	serve_free(take_ptr(&o->serve));
+	return err_set(e, ERR_SYS, "cannot start a thread");
+}
+
+int online_serve_end(struct source *s, bool give_up, struct err *e)
+{
+	struct online *o = &s->online;
+	struct serve_stats st;
+
+	if (!o->serve)
+		return 0;
+	if (give_up)
+		peer_stop(s->streams.peer[s->n_tree]);
+	pthread_join(o->serve_thread, NULL);
+	st = serve_stats(o->serve);
+	s->account.lazy_pages = st.wanted;
+	log_debug("lazy: %llu pages wanted, %llu pushed, %llu left",
+		  (unsigned long long)st.wanted, (unsigned long long)st.pushed,
+		  (unsigned long long)st.left);
+	serve_free(take_ptr(&o->serve));
+	if (o->serve_ret < 0 && e)
+		*e = o->serve_err;
+	return o->serve_ret;
+}
+
 int online_step_follow(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 	own_frame struct frame f = FRAME_INIT;
 
+	if (online_serve_end(s, false, e) < 0)
+		return err_wrap(e, "Container %s runs on %s, but not all of its memory is there",
+				s->desc.id, s->remote.hello.host);
 	if (peer_call(s->remote.peer, PROTO_LIVE_WAIT, NULL, &f, e) < 0)
 		return err_wrap(e, "Container %s runs on %s, but its memory may be incomplete",
 				s->desc.id, s->remote.hello.host);

@@ -3,6 +3,7 @@
 #ifndef MOVE_ONLINE_STATE_H
 #define MOVE_ONLINE_STATE_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +11,7 @@
 #include "engine/engine.h"
 #include "host/hold.h"
 #include "mem/send.h"
+#include "mem/serve.h"
 #include "mem/track.h"
 #include "tree/exclude.h"
 #include "tree/send.h"
@@ -21,6 +23,10 @@ struct online {
 	struct sender *sender;
 	bool iterate, lazy;	/* how the memory goes */
 	struct hold hold;	/* packets for it wait here meanwhile */
+	struct serve *serve;	/* lazy: what is asked for is given by a thread */
+	pthread_t serve_thread;
+	int serve_ret;
+	struct err serve_err;
 	bool cut;		/* network or processes were stopped by us */
 	struct tree_source *place[64];
 	struct exclude *place_exclude[64];

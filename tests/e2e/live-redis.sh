@@ -44,7 +44,9 @@ expect_eq "$(redis eval "$fill" 0)" $KEYS "keys"
 
 moved a b
 moved b a --noiter
-moved a b
+moved a b --lazy
+moved b a --lazy --noiter
+moved a b --require-realtime --max-downtime=2s
 
 # Its own way down still works.
 must on b pctl stop 201
