@@ -4,7 +4,7 @@
 fix_all
 dir=/etc/sysconfig/network-scripts
 for f in "$dir"/ifcfg-*; do
-	case $f in */ifcfg-lo | *.migsave) continue ;; esac
+	case $f in */ifcfg-lo | */ifcfg-venet0* | *.migsave) continue ;; esac
 	remove "$f" "the addresses are on venet0, set from outside"
 done
 if [ -d "$dir" ] && [ -x /etc/init.d/network ]; then
