@@ -268,6 +268,7 @@ int recv_apply(void *pass, unsigned writer, void *job, struct err *e)
 	else
 		ret = apply_batch(p, &p->writer[writer], j->data, j->len, e);
 	show(p);
+	peer_recycle(p->streams[0], take_ptr(&j->data), j->len);
 	job_free(j);
 	return ret;
 }

@@ -17,7 +17,7 @@
 #include "base/own.h"
 #include "wire/proto.h"
 
-enum { IN_SIZE = 128 << 10, MAX_PARTS = 15 };
+enum { IN_SIZE = 128 << 10, MAX_PARTS = 15, LARGE = 64 << 10, SPARES = 8 };
 
 struct peer {
 	char *name;
@@ -32,6 +32,11 @@ struct peer {
 	uint64_t rseq;
 	uint8_t *in; /* IN_SIZE bytes; [in_at, in_end) are unread */
 	size_t in_at, in_end;
+
+	/* Buffers of large frames that came back: their pages are there already. */
+	pthread_mutex_t spare_lock;
+	uint8_t *spare[SPARES];
+	unsigned n_spares;
 
 	/* sending: under send_lock */
 	pthread_mutex_t send_lock;
@@ -241,6 +246,7 @@ int peer_new(struct peer **out, int rfd, int wfd, const struct peer_opts *opts, 
 	p->in = xmalloc(IN_SIZE);
 	p->last_sent_ns = clock_ns();
 	pthread_mutex_init(&p->send_lock, NULL);
+	pthread_mutex_init(&p->spare_lock, NULL);
 	pthread_mutex_init(&p->beat_lock, NULL);
 	fcntl(rfd, F_SETFL, fcntl(rfd, F_GETFL) | O_NONBLOCK);
 	fcntl(wfd, F_SETFL, fcntl(wfd, F_GETFL) | O_NONBLOCK);
@@ -272,6 +278,9 @@ void peer_free(struct peer *p)
 	if (p->wfd != p->rfd)
 		close(p->wfd);
 	pthread_mutex_destroy(&p->send_lock);
+	pthread_mutex_destroy(&p->spare_lock);
+	while (p->n_spares)
+		free(p->spare[--p->n_spares]);
 	pthread_mutex_destroy(&p->beat_lock);
 	free(p->in);
 	free(p->name);
@@ -360,6 +369,33 @@ static int read_exactly(struct peer *p, uint8_t *data, size_t len, struct err *e
 	return 0;
 }
 
+/* Large frames all get room for the largest, so that any buffer serves any of them. */
+static uint8_t *frame_room(struct peer *p, uint32_t len)
+{
+	uint8_t *data = NULL;
+
+	if (len <= LARGE)
+		return malloc(len);
+	pthread_mutex_lock(&p->spare_lock);
+	if (p->n_spares)
+		data = p->spare[--p->n_spares];
+	pthread_mutex_unlock(&p->spare_lock);
+	return data ? data : malloc(PROTO_MAX_FRAME);
+}
+
+void peer_recycle(struct peer *p, uint8_t *data, size_t len)
+{
+	if (len > LARGE) {
+		pthread_mutex_lock(&p->spare_lock);
+		if (p->n_spares < SPARES) {
+			p->spare[p->n_spares++] = data;
+			data = NULL;
+		}
+		pthread_mutex_unlock(&p->spare_lock);
+	}
+	free(data);
+}
+
 static int read_frame(struct peer *p, struct frame *f, struct err *e)
 {
 	uint8_t head[FRAME_HEAD];
@@ -367,7 +403,7 @@ static int read_frame(struct peer *p, struct frame *f, struct err *e)
 	if (read_exactly(p, head, sizeof(head), e) < 0 || frame_decode_head(head, f, e) < 0)
 		return -1;
 	if (f->len) {
-		f->data = malloc(f->len);
+		f->data = frame_room(p, f->len);
 		if (!f->data)
 			return err_set(e, ERR_SYS, "no memory for a frame");
 		if (read_exactly(p, f->data, f->len, e) < 0)
