@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "move/remote.h"
 #include "move/step.h"
+#include "plan/predict.h"
 
 /* --- the steps --------------------------------------------------------------------- */
 
@@ -171,13 +172,21 @@ static void tell_end(struct into *n)
 	event_state(n->ev, &f);
 }
 
-/* What it would take, from what was measured: nothing is sent. */
+/* What it would take, from what was measured.  A disk is read where it is: the speed
+ * of that is not known. */
 static void tell_prediction(struct into *n)
 {
-	struct prediction p = { .bytes = n->need_kib * 1024 };
+	struct predict_in in = { .tree_bytes = n->need_kib * 1024, .tree_files = n->need_inodes };
+	struct prediction p;
+	struct err e = ERR_INIT;
 
 	into_note(n, "home", "%s would become Container %s in %s", n->source, n->desc.id,
 		  n->ct.private_area);
+	if (!n->image && into_ssh_probe(&n->ssh, &in.link_bps, &e) < 0)
+		event_warning(n->ev, "%s", e.msg);
+	if (n->job->limit_bps && (double)n->job->limit_bps < in.link_bps)
+		in.link_bps = (double)n->job->limit_bps;
+	predict(&in, &p);
 	event_prediction(n->ev, &p);
 }
 

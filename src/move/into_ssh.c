@@ -19,7 +19,7 @@
 #define GREETING "pmigrate-into"
 #define RUN_DIR	 "/run/pmigrate"
 
-enum { BANNER_MS = 5000, VER_MS = 20000 };
+enum { BANNER_MS = 5000, VER_MS = 20000, PROBE_BYTES = 16 << 20 };
 
 /* The first line of its ssh server, or "". */
 static void read_banner(const struct where *w, char out[static 256])
@@ -259,4 +259,22 @@ char *into_ssh_rsync_host(const struct into_ssh *s)
 	const char *host = s->where->host;
 
 	return strchr(host, ':') ? xasprintf("[%s]", host) : xstrdup(host);
+}
+
+int into_ssh_probe(struct into_ssh *s, double *bytes_per_s, struct err *e)
+{
+	own_free char *nothing = NULL, *text = NULL;
+	uint64_t begun = clock_ns(), between;
+	double took;
+
+	/* The first one tells what a command costs by itself. */
+	if (into_ssh_run(s, ":", NULL, SPAWN_NULL, 4096, VER_MS, &nothing, NULL, e) < 0)
+		return -1;
+	between = clock_ns();
+	if (into_ssh_run(s, "yes pmigrate | head -c 16777216", NULL, SPAWN_NULL,
+			 PROBE_BYTES * 2, VER_MS, &text, NULL, e) < 0)
+		return -1;
+	took = (double)(clock_ns() - between) - (double)(between - begun);
+	*bytes_per_s = took > 0 ? (double)strlen(text) / took * 1e9 : 0;
+	return 0;
 }

@@ -40,6 +40,9 @@ int into_ssh_run(struct into_ssh *s, const char *script, const char *const *args
 int into_ssh_start(struct into_ssh *s, const char *script, const char *const *args,
 		   struct child *c, struct err *e);
 
+/* Bytes a second that the way carries now, from 16 MiB. */
+int into_ssh_probe(struct into_ssh *s, double *bytes_per_s, struct err *e);
+
 /* What rsync is to use as its shell, and as its name of the server ("[fd77::1]"). */
 char *into_ssh_rsh(struct into_ssh *s);
 char *into_ssh_rsync_host(const struct into_ssh *s);
