@@ -27,7 +27,7 @@ for ((round = 0; round < rounds; round++)); do
 	read -r _ <&"$writing" # it is ready
 	for p in $first next next next; do
 		sleep 0.$((RANDOM % 3 + 1)) # something shall have changed
-		pass $p
+		pass "$p"
 	done
 	first=next
 	kill -TERM $writer
