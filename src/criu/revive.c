@@ -30,7 +30,7 @@ enum {
 
 struct revive {
 	pid_t like, init;
-	bool keep;
+	bool keep, lazy_used;
 	char *rootfs, *parking;
 	bool cgroups;
 	struct strv enable_fs;
@@ -71,7 +71,8 @@ static int start_criu(struct revive *r, const char *netns, struct err *e)
 			return err_set(e, ERR_PROTO, "shared memory %u was never sent",
 				       r->shared[i]);
 	}
-	return criu_start(&r->criu, &o, e) < 0 ? -1 : cgroups_join(criu_pid(r->criu), r->like, e);
+	return criu_start(&r->criu, &o, e) < 0 || criu_ready(r->criu, e) < 0 ? -1 :
+		       cgroups_join(criu_pid(r->criu), r->like, e);
 }
 
 /* The engine's waiting process makes room, before the freeze: CRIU is in its namespaces and
@@ -141,6 +142,16 @@ int revive_images(const struct revive *r)
 	return r->images;
 }
 
+/* Did CRIU dump everything itself? */
+static bool has_pages(const struct hidden_spaces *hidden)
+{
+	for (size_t i = 0; i < hidden->n; i++) {
+		if (hidden->v[i].pages.n)
+			return true;
+	}
+	return false;
+}
+
 int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *init,
 		   struct err *e)
 {
@@ -151,7 +162,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.images = r->images,
 		.mounts = &r->mounts,
 		.places = r->places.path,
-		.lazy = true,
+		.lazy = has_pages(hidden),
 		.cgroups = r->cgroups,
 		.hold = &r->freezer,
 		.parking = r->parking,
@@ -170,6 +181,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		fds[i] = (struct restore_fd){ keys.item[i], store_shared_fd(r->store, r->shared[i]) };
 	if (criu_restore(r->criu, &o, &r->init, e) < 0)
 		return -1;
+	r->lazy_used = o.lazy;
 	*init = r->init;
 	return 0;
 }
@@ -181,7 +193,7 @@ int revive_attach(struct revive *r, struct peer *source, struct err *e)
 
 int revive_wait(struct revive *r, int timeout_ms, struct err *e)
 {
-	return lazy_wait(r->lazy, timeout_ms, e);
+	return r->lazy_used ? lazy_wait(r->lazy, timeout_ms, e) : 0;
 }
 
 struct lazy_stats revive_stats(struct revive *r)

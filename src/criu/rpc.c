@@ -181,6 +181,15 @@ int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
 	return ret;
 }
 
+int criu_ready(struct criu *c, struct err *e)
+{
+	Rpc__Request req = RPC__REQUEST__INIT;
+
+	req.type = RPC__TYPE__VERSION;
+	req.has_keep_open = req.keep_open = true;
+	return criu_call(c, &req, VERSION_MS, NULL, NULL, NULL, e);
+}
+
 int criu_version(const char *program, int *version, struct err *e)
 {
 	Rpc__Request req = RPC__REQUEST__INIT;

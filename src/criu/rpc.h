@@ -62,6 +62,10 @@ typedef int criu_notify_fn(void *arg, const char *script, pid_t pid);
 int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
 	      criu_notify_fn *notify, void *arg, Rpc__Response **out, struct err *e);
 
+/* Waits until it answers: its namespaces are entered, its libraries loaded.  It goes on waiting
+ * for the request that it is there for. */
+int criu_ready(struct criu *c, struct err *e);
+
 /* Starts one, asks, ends it.  Fails with ERR_ABSENT when there is no CRIU. */
 int criu_version(const char *program, int *version, struct err *e);
 

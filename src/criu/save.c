@@ -74,7 +74,7 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 		o.preload = shim_library();
 		o.env = (const char *const *)env.item;
 	}
-	return criu_start(&s->criu, &o, e);
+	return criu_start(&s->criu, &o, e) < 0 ? -1 : criu_ready(s->criu, e);
 }
 
 int save_prepare(struct save **out, const struct save_opts *o, struct err *e)

@@ -178,6 +178,11 @@ int online_step_ready(void *ctx, struct err *e)
 				 .ghost_max = obs.ghost_max,
 				 .enable_fs = criu_trusted_fs,
 				 .cgroups = o->parts.has_cgroups };
+	if (save_prepare(&o->save, &so, e) == 0)
+		return 0;
+	if (so.memory != SAVE_SHIM || online_downgrade(s, e) < 0)
+		return -1;
+	so.memory = SAVE_WHOLE;
 	return save_prepare(&o->save, &so, e);
 }
 
