@@ -30,6 +30,20 @@ static bool has_cgroups(pid_t pid)
 	return false;
 }
 
+/* A bridge delivers to it without asking our routes. */
+static bool is_routed(const struct vz *v)
+{
+	own_ctnet struct ctnet net = CTNET_INIT;
+
+	if (vz_net(v, &net, NULL) < 0)
+		return false;
+	for (size_t i = 0; i < net.n; i++) {
+		if (net.ifs[i].bridge[0])
+			return false;
+	}
+	return true;
+}
+
 int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e)
 {
 	own_vz struct vz v = VZ_INIT;
@@ -44,6 +58,7 @@ int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e)
 				  .root = xstrdup(ct->root),
 				  .netns = xstrdup(v.netns),
 				  .freezer = freezer_find(s.pid, group, e),
+				  .routed = is_routed(&v),
 				  .has_cgroups = has_cgroups(s.pid) };
 	if (out->freezer)
 		return 0;

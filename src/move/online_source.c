@@ -319,7 +319,7 @@ int online_step_arm(void *ctx, struct err *e)
 	free(m.shared);
 	if (ret < 0 || open_places(s, e) < 0)
 		return -1;
-	if (hold_open(&o->hold, &s->desc.addresses, &why) < 0)
+	if (o->parts.routed && hold_open(&o->hold, &s->desc.addresses, &why) < 0)
 		log_info("packets are not held at the switch: %s", why.msg);
 	/* The last rounds of all kinds, short: what the arming took has been seen. */
 	if (o->track && o->iterate) {
