@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -27,8 +28,16 @@ static int begin(struct reader_ctx *r, const struct walk_dir *dir, size_t need, 
  * system without SEEK_DATA is all data. */
 static void next_data(int fd, uint64_t from, uint64_t to, uint64_t *data, uint64_t *hole)
 {
-	off_t n = lseek(fd, (off_t)from, SEEK_DATA);
+	struct stat st;
+	off_t n;
 
+	/* Without holes it need not be asked: tmpfs looks at every page up to the end. */
+	if (fstat(fd, &st) == 0 && st.st_blocks * 512 >= st.st_size) {
+		*data = from;
+		*hole = to;
+		return;
+	}
+	n = lseek(fd, (off_t)from, SEEK_DATA);
 	*data = n < 0 ? (errno == ENXIO ? to : from) : (uint64_t)n;
 	if (*data >= to) {
 		*data = *hole = to;
@@ -192,14 +201,16 @@ static bool hole_at_receiver_too(const struct work *w, uint64_t from, uint64_t t
 static int compare_range(struct pass *p, struct reader_ctx *r, const struct work *w, int fd,
 			 struct err *e)
 {
+	uint64_t data = w->from, hole = w->from; /* of the stretch that `at` is in */
+
 	buf_reserve(&r->block, CHUNK);
 	for (uint64_t at = w->from; at < w->to;) {
 		size_t want = w->to - at < CHUNK ? (size_t)(w->to - at) : CHUNK;
-		uint64_t data, hole;
 		ssize_t n;
 
-		next_data(fd, at, at + want, &data, &hole);
-		if (data == at + want && hole_at_receiver_too(w, at, at + want)) {
+		if (at >= hole)
+			next_data(fd, at, w->to, &data, &hole);
+		if (data >= at + want && hole_at_receiver_too(w, at, at + want)) {
 			at += want;
 			continue;
 		}

@@ -9,7 +9,7 @@ move=${PMIGRATE_BUILD:-build}/tests/tree/tree-move
 [ -x "$move" ] || skip "tree-move is not built"
 mkdir "$TEST_DIR/ram"
 must mount -t tmpfs tmpfs "$TEST_DIR/ram"
-cleanup "umount $TEST_DIR/ram"
+cleanup "umount -l $TEST_DIR/ram"
 
 churn() { # NAME SEED OPTION...
 	local name=$1 seed=$2

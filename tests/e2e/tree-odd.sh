@@ -23,7 +23,7 @@ run_on() { # DIR
 
 mkdir "$TEST_DIR/ram"
 must mount -t tmpfs tmpfs "$TEST_DIR/ram"
-cleanup "umount $TEST_DIR/ram"
+cleanup "umount -l $TEST_DIR/ram"
 for type in ext4 xfs btrfs tmpfs; do
 	mnt=$TEST_DIR/$type img=$TEST_DIR/ram/$type
 	mkdir -p "$mnt"

@@ -10,7 +10,7 @@ tree=$TESTS/tree/tree.py
 [ -x "$move" ] || skip "tree-move is not built"
 mkdir "$TEST_DIR/ram"
 must mount -t tmpfs tmpfs "$TEST_DIR/ram"
-cleanup "umount $TEST_DIR/ram"
+cleanup "umount -l $TEST_DIR/ram"
 src=$TEST_DIR/ram/src dst=$TEST_DIR/ram/dst
 mkdir -p "$src/dir" "$dst"
 head -c 4M /dev/urandom >"$src/dir/mapped"
