@@ -1,6 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
-# Disk space and inodes of a container, by project quota.
+#
+# Disk space and inodes of a container, by project quota (which only the VM's kernel has).
+# vm: only
 # shellcheck source=../lib.sh
 . "$(dirname "$0")/../lib.sh"
 
