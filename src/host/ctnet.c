@@ -5,14 +5,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
 #include "host/announce.h"
 #include "host/netdev.h"
 #include "host/sysctl.h"
 #include "host/uplink.h"
+
+enum { CARRIER_MS = 2000 };
 
 static const uint8_t GATEWAY_MAC[6] = { 0x02, 0x76, 0x7a, 0x00, 0x00, 0x01 };
 static const struct ip GATEWAY[2] = {
@@ -137,8 +141,23 @@ static void set_host_end(const char *dev)
 	sysctl_try(path, "0");
 }
 
-/* The port is disabled as soon as it has a carrier; until then the container's end has
- * no address and nothing to say. */
+/* A carrier is noticed a moment after both ends are up, and then a bridge opens the port by
+ * itself: that must have been before it is closed. */
+static void wait_carrier(const char *dev)
+{
+	own_fd int sk = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct ifreq ifr = { .ifr_flags = 0 };
+
+	snprintf(ifr.ifr_name, sizeof(ifr.ifr_name), "%s", dev);
+	for (int ms = 0; ms < CARRIER_MS; ms++) {
+		if (sk < 0 || ioctl(sk, SIOCGIFFLAGS, &ifr) < 0 || (ifr.ifr_flags & IFF_RUNNING))
+			return;
+		clock_sleep_ms(1);
+	}
+}
+
+/* With its carrier, and disabled at once: what the container's end says when it comes up
+ * would tell the network that its address is here. */
 static int join_bridge(struct ends *x, int host, int inside, const struct ctnet_if *i)
 {
 	int bridge = netdev_index(&x->here, i->bridge);
@@ -147,10 +166,11 @@ static int join_bridge(struct ends *x, int host, int inside, const struct ctnet_
 		errno = ENODEV;
 		return -1;
 	}
-	if (netdev_set_master(&x->here, host, bridge) < 0 || netdev_up(&x->here, host) < 0 ||
-	    netdev_up(&x->there, inside) < 0)
+	if (netdev_up(&x->here, host) < 0 || netdev_up(&x->there, inside) < 0)
 		return -1;
-	return netdev_port_state(&x->here, host, PORT_DISABLED);
+	wait_carrier(i->host_name);
+	return netdev_set_master(&x->here, host, bridge) < 0 ||
+			       netdev_port_state(&x->here, host, PORT_DISABLED) < 0 ? -1 : 0;
 }
 
 static int make_interface(struct ends *x, const struct ctnet_if *i, struct err *e)

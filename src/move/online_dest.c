@@ -130,7 +130,8 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 	*out = o;
 	if (journal_put(d->journal, "online", "yes", e) < 0 ||
 	    streams_accept(streams, m->n_streams, e) < 0 || dest_adopt(d, desc, e) < 0 ||
-	    dest_make(d, true, e) < 0 || d->ops->parts(&d->home, &o->parts, e) < 0)
+	    dest_make(d, true, e) < 0 || d->ops->cut(&d->home, e) < 0 ||
+	    d->ops->parts(&d->home, &o->parts, e) < 0)
 		return -1;
 	o->store = store_new(&so);
 	return feeds_start(o, m->n_streams, e);
@@ -156,6 +157,10 @@ int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct 
 	if (o->revive)
 		return err_set(e, ERR_PROTO, "LIVE_ARM came twice");
 	if (revive_prepare(&o->revive, &ro, e) < 0)
+		return -1;
+	/* Once more: a bridge opens a port by itself when its carrier comes, and an open one
+	 * would answer RST for connections that are not restored yet. */
+	if (o->d->ops->cut(&o->d->home, e) < 0)
 		return -1;
 	if (revive_nr_places(o->revive) > PLACES_MAX)
 		return err_set(e, ERR_UNSUPPORTED, "more than %d memory file systems", PLACES_MAX);
