@@ -74,7 +74,7 @@ static const char *skip_size_unit(const char *p, double *factor)
 
 int parse_bytes(const char *text, const char *what, uint64_t *out, struct err *e)
 {
-	double v, factor;
+	double v, factor = 1;
 	const char *p = parse_decimal(text, &v);
 
 	if (p)
@@ -91,7 +91,7 @@ int parse_rate(const char *text, const char *what, uint64_t *bytes_per_s, struct
 		const char *unit;
 		double factor;
 	} bits[] = { { "kbit", 1e3 / 8 }, { "mbit", 1e6 / 8 }, { "gbit", 1e9 / 8 } };
-	double v, factor;
+	double v, factor = 1;
 	const char *p = parse_decimal(text, &v);
 	const char *unit = p;
 

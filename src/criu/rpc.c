@@ -159,7 +159,7 @@ int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
 	if (send_request(c, req, e) < 0)
 		return -1;
 	for (;;) {
-		if (recv_answer(c, deadline, &r, e) < 0)
+		if (recv_answer(c, deadline, &r, e) < 0 || !r)
 			return -1;
 		if (r->type != RPC__TYPE__NOTIFY)
 			break;

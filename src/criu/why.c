@@ -2,6 +2,7 @@
 #include "criu/why.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/file.h"
@@ -146,7 +147,7 @@ int why_set(struct err *e, const char *what, const char *log, const char *fallba
 		line = *end ? end + 1 : end;
 	}
 	if (!known && !*first && fallback)
-		strncat(first, fallback, sizeof(first) - 1);
+		snprintf(first, sizeof(first), "%s", fallback);
 	if (known) {
 		err_set(e, ERR_UNSUPPORTED, "%s: %s (CRIU: %s)", what, known->cause, first);
 		return err_hint(e, "%s", known->remedy);

@@ -291,7 +291,7 @@ static int with_helper(struct job *j)
 	own_free char *stack = xmalloc(STACK);
 	sigset_t all, old;
 	pid_t helper;
-	int status;
+	int status = 0;
 
 	j->ret = -1;
 	sigfillset(&all);

@@ -115,7 +115,7 @@ static char *climb(const struct area_id *id, int fd)
 		close(at);
 		at = take_fd(&up);
 	}
-	return xstrndup((char *)path.data, path.len);
+	return path.len ? xstrndup((char *)path.data, path.len) : xstrdup("");
 }
 
 /* Only whether it leads there: no names needed. */

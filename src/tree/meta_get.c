@@ -83,6 +83,7 @@ static int put_all(struct at at, char *names, size_t len, struct buf *out, struc
 	for (char *p = names; p < names + len && n < MAX_NAMES; p += strlen(p) + 1)
 		if (travels(p))
 			sorted[n++] = p;
+	/* cppcheck-suppress uninitvar - the first n are set */
 	qsort(sorted, n, sizeof(*sorted), by_name);
 	for (size_t i = 0; i < n; i++)
 		if (put_value(at, sorted[i], out, e) < 0)

@@ -190,7 +190,7 @@ static int wait_any(struct dest_pass *p, const enum saying *says, unsigned *stre
 		    struct err *e)
 {
 	struct pollfd fds[MAX_STREAMS + 1];
-	unsigned of[MAX_STREAMS], n = 0, first = 0;
+	unsigned of[MAX_STREAMS] = { 0 }, n = 0, first = 0;
 
 	for (unsigned i = 0; i < p->n_streams; i++) {
 		unsigned k = (*stream + 1 + i) % p->n_streams;
@@ -209,7 +209,7 @@ static int wait_any(struct dest_pass *p, const enum saying *says, unsigned *stre
 		return err_sys(e, "cannot wait for the streams");
 	if (fds[n].revents && failure(p, e) < 0)
 		return -1;
-	while (first < n - 1 && !fds[first].revents)
+	while (first + 1 < n && !fds[first].revents)
 		first++;
 	*stream = of[first]; /* silence, too, is for the peer to judge */
 	return 0;
