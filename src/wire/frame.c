@@ -34,6 +34,7 @@ static uint64_t checksum(const uint8_t head[static 16], uint64_t seq,
 
 	if (n_iov == 1)
 		return XXH3_64bits_withSeed(iov[0].iov_base, iov[0].iov_len, seed);
+	XXH3_INITSTATE(&state); /* the reset looks at what the seed was */
 	XXH3_64bits_reset_withSeed(&state, seed);
 	for (int i = 0; i < n_iov; i++)
 		XXH3_64bits_update(&state, iov[i].iov_base, iov[i].iov_len);
