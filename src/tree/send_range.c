@@ -201,7 +201,7 @@ static bool hole_at_receiver_too(const struct work *w, uint64_t from, uint64_t t
 static int compare_range(struct pass *p, struct reader_ctx *r, const struct work *w, int fd,
 			 struct err *e)
 {
-	uint64_t data = w->from, hole = w->from; /* of the stretch that `at` is in */
+	uint64_t data = w->from, hole = data; /* of the stretch that `at` is in */
 
 	buf_reserve(&r->block, CHUNK);
 	for (uint64_t at = w->from; at < w->to;) {
