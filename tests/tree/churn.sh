@@ -11,6 +11,7 @@ src=$dir/src dst=$dir/dst
 mkdir -p "$src" "$dst"
 
 coproc MOVE { "$move" "$@" local "$src" "$dst"; }
+mover=$MOVE_PID # bash forgets it when the process ends
 exec {say}>&"${MOVE[1]}" {hear}<&"${MOVE[0]}"
 pass() { # COMMAND: prints its answer
 	echo "$1" >&"$say"
@@ -36,4 +37,4 @@ for ((round = 0; round < rounds; round++)); do
 	python3 "$here/tree.py" same "$src" "$dst" || { echo "churn: trees differ (seed $seed, round $round)" >&2; exit 1; }
 done
 echo quit >&"$say"
-wait "$MOVE_PID" 2>/dev/null || :
+wait "$mover" 2>/dev/null || :
