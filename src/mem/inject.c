@@ -53,17 +53,19 @@ static long pt(int request, pid_t tid, uintptr_t addr, void *data)
 	return syscall(SYS_ptrace, (long)request, (long)tid, addr, data);
 }
 
-/* Waits for the next stop; *status is only valid on 0.  1: it ended; 2: timeout.  Without a
- * deadline (0) it sleeps in the kernel: no nap prolongs the target's stop. */
+/* Waits for the next stop; *status is only valid on 0.  1: it ended; 2: timeout.  Deadline 0:
+ * a stop that comes at once or never. */
 static int wait_stop(pid_t tid, int *status, uint64_t deadline)
 {
 	struct timespec nap = { 0, 10000 };
 
+	if (!deadline)
+		deadline = clock_ns() + STOP_TIMEOUT_MS * UINT64_C(1000000);
 	for (;;) {
-		pid_t got = waitpid(tid, status, __WALL | (deadline ? WNOHANG : 0));
+		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
 
 		if (got < 0 && errno == EINTR)
-			continue;
+			got = 0;
 		if (got < 0 || (got == tid && !WIFSTOPPED(*status)))
 			return 1;
 		if (got == tid)
