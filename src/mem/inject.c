@@ -53,14 +53,17 @@ static long pt(int request, pid_t tid, uintptr_t addr, void *data)
 	return syscall(SYS_ptrace, (long)request, (long)tid, addr, data);
 }
 
-/* Waits for the next stop; *status is only valid on 0.  1: it ended; 2: timeout.  Deadline 0:
- * a stop that comes at once or never. */
+/* For a stop that comes at once or never. */
+static uint64_t soon(void)
+{
+	return clock_ns() + STOP_TIMEOUT_MS * UINT64_C(1000000);
+}
+
+/* Waits for the next stop; *status is only valid on 0.  1: it ended; 2: timeout. */
 static int wait_stop(pid_t tid, int *status, uint64_t deadline)
 {
 	struct timespec nap = { 0, 10000 };
 
-	if (!deadline)
-		deadline = clock_ns() + STOP_TIMEOUT_MS * UINT64_C(1000000);
 	for (;;) {
 		pid_t got = waitpid(tid, status, __WALL | WNOHANG);
 
@@ -84,6 +87,8 @@ static int wait_trap(pid_t tid, uint64_t deadline)
 	while ((ret = wait_stop(tid, &status, deadline)) == 0) {
 		if (status >> 16 == EVENT_STOP)
 			return 0;
+		if (clock_ns() > deadline)
+			return 2;
 		pt(PTRACE_CONT, tid, 0, (void *)(uintptr_t)WSTOPSIG(status));
 	}
 	return ret;
@@ -110,6 +115,7 @@ static int run_syscall(struct job *j, const struct user_regs_struct *saved, long
 		       long *result)
 {
 	struct user_regs_struct r = *saved;
+	uint64_t deadline = soon(); /* for all of it: stops of the group may come again and again */
 	int stops = 0, status;
 
 	r.rip = j->syscall_at;
@@ -122,10 +128,12 @@ static int run_syscall(struct job *j, const struct user_regs_struct *saved, long
 	/* Its entry and its exit; a stop of the whole group may come in between. */
 	while (stops < 2) {
 		if (pt(PTRACE_SYSCALL, j->tid, 0, NULL) < 0 ||
-		    wait_stop(j->tid, &status, 0) != 0)
+		    wait_stop(j->tid, &status, deadline) != 0)
 			return -1;
 		if (WSTOPSIG(status) == (SIGTRAP | 0x80))
 			stops++;
+		else if (clock_ns() > deadline)
+			return -1;
 	}
 	if (get_regs(j->tid, &r) != 0)
 		return -1;
@@ -214,7 +222,7 @@ static int borrow(struct job *j)
 	}
 	pt(PTRACE_INTERRUPT, j->tid, 0, NULL);
 	pt(PTRACE_CONT, j->tid, 0, NULL);
-	wait_trap(j->tid, 0);
+	wait_trap(j->tid, soon());
 	set_regs(j->tid, &saved);
 	pt(REQ_SETSIGMASK, j->tid, sizeof(mask), &mask);
 	return ret;
@@ -271,9 +279,8 @@ static int helper_main(void *arg)
 	j->ret = seize(j);
 	if (j->ret < 0)
 		_exit(0);
-	began = clock_ns();
 	pt(PTRACE_INTERRUPT, j->tid, 0, NULL);
-	ret = wait_trap(j->tid, began + STOP_TIMEOUT_MS * UINT64_C(1000000));
+	ret = wait_trap(j->tid, soon());
 	if (ret) { /* our end detaches from it */
 		j->out->again = true;
 		j->ret = err_set(j->e, ERR_SYS, "process %d %s", (int)j->pid,
