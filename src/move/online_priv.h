@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* move/online_priv.h - between online_source.c and online_freeze.c only. */
+/* move/online_priv.h - between the source's online_*.c only. */
 #ifndef MOVE_ONLINE_PRIV_H
 #define MOVE_ONLINE_PRIV_H
 
@@ -12,6 +12,9 @@ int online_pass_place(struct source *s, size_t i, enum pass_kind kind, struct er
 /* Lazy: begin before the restore, end when all is there; give_up: or at once. */
 int online_serve_begin(struct source *s, struct err *e);
 int online_serve_end(struct source *s, bool give_up, struct err *e);
+
+/* Tracks the container's memory as a move does, or says why that is not possible. */
+int online_track(const struct ct_parts *parts, struct track **out, struct err *e);
 
 /* Tracking is not possible (e says why): go on without, if the user allows. */
 int online_downgrade(struct source *s, struct err *e);

@@ -129,16 +129,23 @@ int online_step_open(void *ctx, struct err *e)
 	return peer_call(s->remote.peer, PROTO_LIVE_OPEN, &b, &f, e);
 }
 
+int online_track(const struct ct_parts *parts, struct track **out, struct err *e)
+{
+	struct track_opts to = { .init = parts->init, .cgroup = parts->freezer, .small = SMALL,
+				 .anon_only = true };
+
+	return track_usable(e) < 0 || track_open(out, &to, e) < 0 ? -1 : 0;
+}
+
 static int track_it(struct source *s, struct err *e)
 {
 	struct online *o = &s->online;
-	struct track_opts to = { .init = o->parts.init, .cgroup = o->parts.freezer,
-				 .small = SMALL, .anon_only = true };
 	struct sender_opts so = { .streams = &s->streams.peer[s->n_tree],
 				  .nr_streams = s->streams.n - s->n_tree };
 
-	return track_usable(e) < 0 || track_open(&o->track, &to, e) < 0 ||
-			       sender_new(&o->sender, &so, e) < 0 ? -1 : 0;
+	return online_track(&o->parts, &o->track, e) < 0 || sender_new(&o->sender, &so, e) < 0
+		       ? -1
+		       : 0;
 }
 
 int online_downgrade(struct source *s, struct err *e)

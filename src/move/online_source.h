@@ -39,6 +39,19 @@ int online_before_commit(struct source *s, struct err *e);
 void online_after_commit(struct source *s);
 int online_step_follow(void *ctx, struct err *e);
 
+/*
+ * --dry-run: how much memory there is and how fast it changes.  begin arms all pages; read,
+ * some time later, gives the bytes in use and those written a second meanwhile; end takes the
+ * tracking away again.  An error of begin says why memory cannot be tracked.
+ */
+struct online_watch {
+	struct track *track;
+	uint64_t armed_ns;
+};
+int online_watch_begin(struct source *s, struct online_watch *w, struct err *e);
+int online_watch_read(struct online_watch *w, uint64_t *bytes, double *bps, struct err *e);
+void online_watch_end(struct online_watch *w); /* fine when begin failed */
+
 /* Fills the account: mode, rounds, parts of the downtime. */
 void online_account(const struct source *s, struct account *a);
 

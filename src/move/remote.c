@@ -12,7 +12,7 @@
 #include "config.h"
 #include "wire/proto.h"
 
-enum { PROBE_FRAMES = 8, PROBE_FRAME = 1 << 20 };
+enum { PROBE_FRAMES = 8, PROBE_FRAME = 1 << 20, PROBE_CALLS = 5 };
 
 char *remote_text(const struct where *w)
 {
@@ -141,7 +141,27 @@ int remote_ask(struct remote *r, const char *id, enum verdict v, struct msg_aske
 	return msg_asked_get(&f, out, e);
 }
 
-int remote_probe(struct remote *r, uint64_t *bytes_per_s, struct err *e)
+static int probe_rtt(struct remote *r, double *rtt_ms, struct err *e)
+{
+	uint8_t last = 1;
+	struct buf b = { &last, 1, 1 };
+
+	*rtt_ms = 0;
+	for (int i = 0; i < PROBE_CALLS; i++) {
+		own_frame struct frame f = FRAME_INIT;
+		uint64_t begun = clock_ns();
+		double ms;
+
+		if (peer_call(r->peer, PROTO_PROBE, &b, &f, e) < 0)
+			return -1;
+		ms = (double)(clock_ns() - begun) / 1e6;
+		if (i == 0 || ms < *rtt_ms)
+			*rtt_ms = ms;
+	}
+	return 0;
+}
+
+int remote_probe(struct remote *r, double *rtt_ms, uint64_t *bytes_per_s, struct err *e)
 {
 	own_free uint8_t *noise = malloc(PROBE_FRAME);
 	own_frame struct frame f = FRAME_INIT;
@@ -150,6 +170,8 @@ int remote_probe(struct remote *r, uint64_t *bytes_per_s, struct err *e)
 
 	if (!noise)
 		return err_set(e, ERR_SYS, "no memory to measure the link");
+	if (probe_rtt(r, rtt_ms, e) < 0)
+		return -1;
 	for (size_t i = 0; i < PROBE_FRAME; i += 256) {
 		if (getrandom(noise + i, 256, 0) != 256)
 			noise[i] = (uint8_t)i;

@@ -36,8 +36,9 @@ void remote_close(struct remote *r);
 int remote_ask(struct remote *r, const char *id, enum verdict v, struct msg_asked *out,
 	       struct err *e);
 
-/* Bytes a second that the link carries now, from ~8 MiB of noise. */
-int remote_probe(struct remote *r, uint64_t *bytes_per_s, struct err *e);
+/* What the link is like now: milliseconds for a question and its answer (the least of some), and
+ * bytes a second, from ~8 MiB of noise. */
+int remote_probe(struct remote *r, double *rtt_ms, uint64_t *bytes_per_s, struct err *e);
 
 /* "user@host:port" or "localhost"; without the password; the caller's. */
 char *remote_text(const struct where *w);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "move/online_source.h"
 #include "plan/gather.h"
 #include "plan/predict.h"
 #include "wire/proto.h"
@@ -145,9 +146,34 @@ int source_check(struct source *s, struct err *e)
 	return verdict;
 }
 
+/* Watches for a while how fast files and, for an online move, memory change. */
+static int watch_changes(struct source *s, struct predict_in *in, struct tree_measure *m,
+			 struct err *e)
+{
+	struct online_watch watch = { .track = NULL };
+	struct tree_opts opts = { .no_journal = s->was != CT_RUNNING };
+	int ret;
+
+	if (in->online && !in->noiter && online_watch_begin(s, &watch, e) < 0) {
+		if (s->job->require_realtime)
+			return err_wrap(e, "iterative migration is not possible");
+		event_warning(s->ev, "would go on as simple migration: %s", e->msg);
+		*e = (struct err)ERR_INIT;
+		in->noiter = true;
+		in->lazy = false;
+	}
+	ret = tree_source_open(&s->tree, s->ct.private_area, &opts, e) < 0 ||
+			      tree_source_measure(s->tree, in->running ? WATCH_MS : 0, m, e) < 0
+		      ? -1
+		      : 0;
+	if (ret == 0 && watch.track)
+		ret = online_watch_read(&watch, &in->memory_bytes, &in->dirty_bps, e);
+	online_watch_end(&watch);
+	return ret;
+}
+
 int source_predict(struct source *s, struct err *e)
 {
-	struct tree_opts opts = { .no_journal = s->was != CT_RUNNING };
 	struct tree_measure m;
 	struct prediction out;
 	struct predict_in in = {
@@ -162,9 +188,7 @@ int source_predict(struct source *s, struct err *e)
 	};
 	uint64_t link;
 
-	if (tree_source_open(&s->tree, s->ct.private_area, &opts, e) < 0 ||
-	    tree_source_measure(s->tree, in.running ? WATCH_MS : 0, &m, e) < 0 ||
-	    remote_probe(&s->remote, &link, e) < 0)
+	if (watch_changes(s, &in, &m, e) < 0 || remote_probe(&s->remote, &in.rtt_ms, &link, e) < 0)
 		return -1;
 	if (s->job->limit_bps && s->job->limit_bps < link)
 		link = s->job->limit_bps;

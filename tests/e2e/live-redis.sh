@@ -42,6 +42,17 @@ wait_for 10 redis ping
 must redis config set save ''
 expect_eq "$(redis eval "$fill" 0)" $KEYS "keys"
 
+# The dry run measures how fast its memory changes, and leaves it as it was.
+client_start c $IP
+expect_exit 0 on a pmigrate c 201 c root@b --online --no-progress --dry-run
+grep "Predicted downtime" "$OUT"
+must sh -c '! grep -q "memory by 0 B/s" "$1"' sh "$OUT"
+expect_exit 0 on a pmigrate c 201 c root@b --online --dry-run --batch
+rate=$(sed -n 's/.*"dirty_bps": *\([0-9]*\).*/\1/p' "$OUT")
+[ "${rate:-0}" -gt 10000 ] || fail "a dirty rate of ${rate:-none} under load: $(grep prediction "$OUT")"
+client_check c
+client_stop c
+
 moved a b
 moved b a --noiter
 moved a b --lazy
