@@ -185,7 +185,27 @@ client_stop() { # HOST [KEY]
 	wait_for 65 on "$1" test -e "/tmp/client.${2:-counter}.result"
 	result=$(on "$1" cat "/tmp/client.${2:-counter}.result")
 	[[ $result == requests=* ]] || fail "the client on $1: $result"
-	client_requests=${result#requests=} && client_requests=${client_requests% *}
-	client_gap_ms=${result#*gap_ms=}
+	client_requests=${result#requests=} && client_requests=${client_requests%% *}
+	client_gap_ms=${result#*gap_ms=} && client_gap_ms=${client_gap_ms%% *}
 	echo "client on $1: $client_requests requests, longest gap $client_gap_ms ms"
+}
+
+# ---- memory that checks itself (tests/payload) ----------------------------------------------------------------
+
+# A stopped container of the image mini shall run memcheck with these arguments.
+memcheck_put() { # HOST ID ARGUMENT...
+	local host=$1 root=/vz/private/$2
+	shift 2
+	put "$host" "$root/bin/memcheck" <"$("$TESTS/payload/build")"
+	printf '#!/bin/sh\nexec /bin/memcheck %s >/var/log/memcheck 2>&1 </dev/null\n' "$*" | put "$host" "$root/etc/rc"
+	must on "$host" chmod 755 "$root/bin/memcheck" "$root/etc/rc"
+}
+
+# Ask it over one TCP connection whether all is right, until `client_stop HOST memcheck`; client_check likewise.
+memcheck_start() { # HOST ADDRESS [PORT]
+	wait_for 30 on "$1" nc -z "$2" "${3:-7777}"
+	on "$1" rm -f /tmp/client.memcheck.stop /tmp/client.memcheck.ready /tmp/client.memcheck.result
+	on_bg "$1" python3 -c "$(<"$TESTS/payload/client.py")" "$2" "${3:-7777}" /tmp/client.memcheck
+	wait_for 15 on "$1" test -e /tmp/client.memcheck.ready -o -e /tmp/client.memcheck.result
+	client_check "$1" memcheck
 }

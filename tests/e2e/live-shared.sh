@@ -1,0 +1,27 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# timeout: 240
+# Memory of every kind moves online under load: a program that checks all of it, for ever, finds every page right, there
+# and back, and so does its client over one connection.
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+lab_start --vz 2G --image mini a b c
+IP=10.77.2.3
+KINDS=${LIVE_SHARED_KINDS:-private=32 thp=16 stack=8 file=8 shared=32 memfd=16 memfd=4 closed=8 sysv=16 posix=16 ghost=4 disk=8}
+
+moved() { # FROM TO [OPTION...]
+	local from=$1 to=$2
+	shift 2
+	expect_exit 0 on "$from" pmigrate c 301 c "root@$to" --online --no-progress -r yes "$@"
+	grep -iE "downtime|goes on as" "$OUT" || :
+	client_check c memcheck
+}
+
+must on a pctl create 301 --ostemplate /templates/mini.tar.zst --ipadd $IP
+# shellcheck disable=SC2086 # a list of words
+memcheck_put a 301 -r 500 -f 20 $KINDS
+must on a pctl start 301 --wait
+memcheck_start c $IP
+moved a b
+moved b a --lazy
+client_stop c memcheck

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: MIT
+/* tests/payload/area.c - the kinds of memory, see memcheck.h and usage() in memcheck.c. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ipc.h>
+#include <sys/mman.h>
+#include <sys/shm.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "memcheck.h"
+
+enum { POSITION = 12345, SEALS = F_SEAL_SHRINK | F_SEAL_GROW };
+
+_Noreturn void die(const char *what)
+{
+	fprintf(stderr, "memcheck: %s: %s\n", what, strerror(errno));
+	_exit(3);
+}
+
+static void map(struct area *a, int flags)
+{
+	a->base = mmap(NULL, a->pages * PAGE, PROT_READ | PROT_WRITE, flags, a->fd, 0);
+	if (a->base == MAP_FAILED)
+		die(a->kind);
+}
+
+static void make_private(struct area *a)
+{
+	map(a, MAP_PRIVATE | MAP_ANONYMOUS);
+	a->drop = true;
+}
+
+static void make_thp(struct area *a)
+{
+	size_t len = a->pages * PAGE, huge = 2 << 20;
+	char *p = mmap(NULL, len + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		die(a->kind);
+	a->base = (char *)(((uintptr_t)p + huge - 1) & ~(uintptr_t)(huge - 1));
+	madvise(a->base, len, MADV_HUGEPAGE);
+}
+
+static void make_huge(struct area *a)
+{
+	a->pages = (a->pages + 511) / 512 * 512;
+	map(a, MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB);
+}
+
+static void make_stack(struct area *a)
+{
+	a->threads = a->stripes = 4;
+	a->base = NULL;
+}
+
+static void make_shared(struct area *a)
+{
+	a->stripes = 2;
+	map(a, MAP_SHARED | MAP_ANONYMOUS);
+}
+
+/* Two of these have the same name: that is allowed. */
+static void make_memfd(struct area *a)
+{
+	a->stripes = 2;
+	a->fd = memfd_create("memcheck", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	if (a->fd < 0 || ftruncate(a->fd, (off_t)a->pages * PAGE) < 0 ||
+	    fcntl(a->fd, F_ADD_SEALS, SEALS) < 0 || lseek(a->fd, POSITION, SEEK_SET) < 0 ||
+	    fchmod(a->fd, 0640) < 0)
+		die("memfd");
+	a->mode = 0640;
+	a->sealed = a->by_fd = a->drop = true;
+	map(a, MAP_SHARED);
+}
+
+/* Mapped by nobody's descriptor: it was closed. */
+static void make_closed(struct area *a)
+{
+	make_memfd(a);
+	close(a->fd);
+	a->fd = -1;
+	a->sealed = a->by_fd = a->drop = false;
+}
+
+static void make_sysv(struct area *a)
+{
+	a->stripes = 2;
+	a->mode = 0600;
+	a->shmid = shmget(IPC_PRIVATE, a->pages * PAGE, IPC_CREAT | (int)a->mode);
+	if (a->shmid < 0)
+		die("shmget");
+}
+
+static void make_file_in(struct area *a, const char *dir, bool keep)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/memcheck.%d.XXXXXX", dir, (int)getpid());
+	a->fd = mkostemp(path, O_CLOEXEC);
+	if (a->fd < 0 || ftruncate(a->fd, (off_t)a->pages * PAGE) < 0)
+		die(path);
+	if (!keep)
+		unlink(path);
+	a->stripes = 2;
+	a->mode = 0600;
+}
+
+static void make_posix(struct area *a)
+{
+	make_file_in(a, "/dev/shm", true);
+	map(a, MAP_SHARED);
+	a->by_fd = a->drop = true;
+}
+
+static void make_ghost(struct area *a)
+{
+	make_file_in(a, "/dev/shm", false);
+	map(a, MAP_SHARED);
+}
+
+static void make_disk(struct area *a)
+{
+	make_file_in(a, "/var/tmp", true);
+	map(a, MAP_SHARED);
+}
+
+static void make_file(struct area *a)
+{
+	make_file_in(a, "/var/tmp", true);
+	a->stripes = 1;
+	a->written = a->pages / 2;
+	map(a, MAP_SHARED); /* to be filled; see area_enter */
+}
+
+void area_make(struct area *a, const char *kind, size_t len)
+{
+	static const struct {
+		const char *kind;
+		void (*make)(struct area *a);
+	} kinds[] = {
+		{ "private", make_private }, { "thp", make_thp },     { "huge", make_huge },
+		{ "stack", make_stack },     { "shared", make_shared }, { "memfd", make_memfd },
+		{ "closed", make_closed },   { "sysv", make_sysv },   { "posix", make_posix },
+		{ "ghost", make_ghost },     { "disk", make_disk },   { "file", make_file },
+	};
+	static uint64_t made;
+
+	*a = (struct area){ .pages = len / PAGE, .stripes = 1, .fd = -1, .shmid = -1 };
+	a->seed = (++made << 40) + (uint64_t)getpid();
+	snprintf(a->kind, sizeof(a->kind), "%s", kind);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+		if (strcmp(kinds[i].kind, kind) == 0) {
+			kinds[i].make(a);
+			if (!a->written)
+				a->written = a->pages;
+			return;
+		}
+	}
+	fprintf(stderr, "memcheck: there is no kind of memory %s\n", kind);
+	_exit(2);
+}
+
+void area_enter(struct area *a)
+{
+	if (a->shmid >= 0) {
+		a->base = shmat(a->shmid, NULL, 0);
+		if (a->base == (void *)-1)
+			die("shmat");
+	}
+}
+
+const char *area_wrong(const struct area *a)
+{
+	struct shmid_ds ds;
+	struct stat st;
+
+	if (a->fd >= 0 && (fstat(a->fd, &st) < 0 || (size_t)st.st_size != a->pages * PAGE))
+		return "the size of its file changed";
+	if (a->fd >= 0 && (st.st_mode & 07777) != a->mode)
+		return "the mode of its file changed";
+	if (a->sealed && fcntl(a->fd, F_GET_SEALS) != SEALS)
+		return "its seals changed";
+	if (a->sealed && lseek(a->fd, 0, SEEK_CUR) != POSITION)
+		return "the position in its file changed";
+	if (a->sealed && (fcntl(a->fd, F_GETFD) != FD_CLOEXEC ||
+			  (fcntl(a->fd, F_GETFL) & O_ACCMODE) != O_RDWR))
+		return "the flags of its descriptor changed";
+	if (a->shmid >= 0 && (shmctl(a->shmid, IPC_STAT, &ds) < 0 || ds.shm_segsz != a->pages * PAGE ||
+			      (ds.shm_perm.mode & 0777) != a->mode || ds.shm_nattch < 2))
+		return "its segment changed";
+	return NULL;
+}
+
+void area_leave(struct area *a)
+{
+	if (a->base)
+		munmap(a->base, a->pages * PAGE);
+	if (a->fd >= 0)
+		close(a->fd);
+}
