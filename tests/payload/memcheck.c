@@ -543,7 +543,7 @@ static void area_add(const char *text)
 {
 	struct area *a = &areas[nr_areas];
 	char kind[16];
-	double mib;
+	double mib = 0;
 
 	if (nr_areas == MAX_AREAS || sscanf(text, "%15[a-z]=%lf", kind, &mib) != 2 || mib * 256 < 16)
 		usage();
