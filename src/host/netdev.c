@@ -231,16 +231,27 @@ int route_lookup(struct nl *nl, const struct ip *ip)
 	return (int)index;
 }
 
-int neigh_set(struct nl *nl, int dev, const struct ip *ip, const uint8_t mac[static 6])
+static int neigh_put(struct nl *nl, int dev, uint16_t state, const struct ip *ip,
+		     const uint8_t mac[static 6])
 {
 	struct ndmsg info = { .ndm_family = (uint8_t)ip->family, .ndm_ifindex = dev,
-			      .ndm_state = NUD_PERMANENT, .ndm_type = RTN_UNICAST };
+			      .ndm_state = state, .ndm_type = RTN_UNICAST };
 	struct nl_msg m;
 
 	nl_begin(&m, RTM_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, &info, sizeof(info));
 	nl_put(&m, NDA_DST, ip->b, ip_len(ip));
 	nl_put(&m, NDA_LLADDR, mac, 6);
 	return nl_do(nl, &m, NULL);
+}
+
+int neigh_set(struct nl *nl, int dev, const struct ip *ip, const uint8_t mac[static 6])
+{
+	return neigh_put(nl, dev, NUD_PERMANENT, ip, mac);
+}
+
+int neigh_set_stale(struct nl *nl, int dev, const struct ip *ip, const uint8_t mac[static 6])
+{
+	return neigh_put(nl, dev, NUD_STALE, ip, mac);
 }
 
 static int proxy_change(struct nl *nl, uint16_t type, uint16_t flags, int dev,

@@ -40,6 +40,8 @@ int route_lookup(struct nl *nl, const struct ip *ip);
 
 /* A fixed neighbour entry: no ARP or ND is ever needed. */
 int neigh_set(struct nl *nl, int dev, const struct ip *ip, const uint8_t mac[static 6]);
+/* One that is used at once and verified afterwards. */
+int neigh_set_stale(struct nl *nl, int dev, const struct ip *ip, const uint8_t mac[static 6]);
 /* We answer ARP or ND for ip on that interface. */
 int neigh_proxy_add(struct nl *nl, int dev, const struct ip *ip);
 int neigh_proxy_del(struct nl *nl, int dev, const struct ip *ip);

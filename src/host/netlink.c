@@ -173,6 +173,61 @@ int nl_do(struct nl *nl, struct nl_msg *m, struct nl_msg *reply)
 	return done < 0 ? -1 : 0;
 }
 
+/* One datagram of a dump's answer.  1: it was the last. */
+static int take_listed(struct nl *nl, const uint8_t *data, size_t len, nl_each_fn *fn, void *arg,
+		       int *failed)
+{
+	struct nl_msg one;
+
+	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= len;) {
+		struct nlmsghdr h;
+
+		memcpy(&h, data + at, sizeof(h));
+		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > len - at)
+			break;
+		if (h.nlmsg_seq == nl->seq && h.nlmsg_type == NLMSG_DONE)
+			return 1;
+		if (h.nlmsg_seq == nl->seq && h.nlmsg_type == NLMSG_ERROR) {
+			int code;
+
+			memcpy(&code, data + at + NLMSG_HDRLEN, sizeof(code));
+			errno = -code;
+			return code ? -1 : 1;
+		}
+		if (h.nlmsg_seq == nl->seq && h.nlmsg_len <= sizeof(one)) {
+			memset(&one, 0, sizeof(one));
+			memcpy(&one, data + at, h.nlmsg_len);
+			if (!*failed && fn(arg, &one) < 0)
+				*failed = errno ? errno : EIO;
+		}
+		at += NLMSG_ALIGN(h.nlmsg_len);
+	}
+	return 0;
+}
+
+int nl_dump(struct nl *nl, struct nl_msg *m, nl_each_fn *fn, void *arg)
+{
+	uint8_t data[32768];
+	int done = 0, failed = 0;
+
+	m->head.nlmsg_flags &= (uint16_t)~NLM_F_ACK;
+	if (send_msg(nl, m) < 0)
+		return -1;
+	while (!done) {
+		ssize_t n = recv(nl->fd, data, sizeof(data), 0);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -1;
+		done = take_listed(nl, data, (size_t)n, fn, arg, &failed);
+	}
+	if (!failed)
+		return done < 0 ? -1 : 0;
+	errno = failed;
+	return -1;
+}
+
 const void *nl_find(const struct nl_msg *m, size_t skip, uint16_t type, size_t min)
 {
 	size_t at = NLMSG_HDRLEN + NLMSG_ALIGN(skip);

@@ -52,6 +52,11 @@ void nl_nest_end(struct nl_msg *m, size_t at);
  * reply (may be NULL): the first message that came before the acknowledgement. */
 int nl_do(struct nl *nl, struct nl_msg *m, struct nl_msg *reply);
 
+/* A request with NLM_F_DUMP: every message of the answer goes to fn, in order; its -1 (errno set)
+ * is ours, after the whole answer.  -1 with errno. */
+typedef int nl_each_fn(void *arg, const struct nl_msg *m);
+int nl_dump(struct nl *nl, struct nl_msg *m, nl_each_fn *fn, void *arg);
+
 /* The payload of attribute `type` among those that begin `skip` bytes behind the header;
  * NULL when there is none with at least `min` bytes. */
 const void *nl_find(const struct nl_msg *m, size_t skip, uint16_t type, size_t min);

@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "criu/imgdir.h"
 #include "criu/revive.h"
+#include "host/neighs.h"
 #include "mem/store.h"
 #include "move/msg.h"
 #include "tree/recv.h"
@@ -228,13 +229,18 @@ static void close_trees(struct online_dest *o)
 int online_dest_restore(struct online_dest *o, const struct frame *f, struct err *e)
 {
 	own_hidden_spaces struct hidden_spaces hidden = HIDDEN_SPACES_INIT;
+	own_neighs struct neighs neighs = NEIGHS_INIT;
 	struct reader r = reader_of(f->data, f->len);
 	uint64_t begun = clock_ns(), restored;
 	pid_t init;
 
 	if (!o->revive)
 		return err_set(e, ERR_PROTO, "LIVE_RESTORE came out of turn");
-	if (hidden_spaces_get(&r, &hidden, e) < 0 || feeds_join(o, e) < 0)
+	if (hidden_spaces_get(&r, &hidden, e) < 0 || neighs_get(&r, &neighs, e) < 0)
+		return -1;
+	if (!reader_done(&r))
+		return err_set(e, ERR_PROTO, "LIVE_RESTORE cannot be understood");
+	if (feeds_join(o, e) < 0 || neighs_set(o->parts.netns, &neighs, e) < 0)
 		return -1;
 	/* The restore itself may ask for pages. */
 	if (o->lazy && revive_attach(o->revive, o->streams->peer[o->n_tree], e) < 0)

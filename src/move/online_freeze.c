@@ -8,8 +8,9 @@
  *	  └── here: last files, on the control link
  *	images ── restored, held there ── COMMIT
  *
- * Frozen first, then cut off: what the kernel still takes in for the container is in
- * its sockets when they are dumped.
+ * Frozen first, cut off as late as can be: what the kernel still takes in for the container is
+ * in its sockets when they are dumped.  A client that waits for an answer has asked by then, and
+ * its question is not lost where packets cannot be held (a bridge).
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -87,11 +88,10 @@ int online_step_freeze(void *ctx, struct err *e)
 		return -1;
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();
-	if (save_freeze(o->save, FREEZE_MS, e) < 0 || cut_off(s, e) < 0)
+	if (save_freeze(o->save, FREEZE_MS, e) < 0 || list_frozen(s, e) < 0 ||
+	    (!o->parts.routed && neighs_read(o->parts.netns, &o->neighs, e) < 0))
 		return -1;
-	if (list_frozen(s, e) < 0)
-		return -1;
-	if (o->track && track_frozen(o->track, o->sender, e) < 0)
+	if ((o->track && track_frozen(o->track, o->sender, e) < 0) || cut_off(s, e) < 0)
 		return -1;
 	o->freeze_ms = ms_since(o->frozen_ns);
 	return 0;
@@ -217,6 +217,7 @@ int online_step_restore(void *ctx, struct err *e)
 
 		hidden_spaces_put(&b, &nothing);
 	}
+	neighs_put(&b, &o->neighs);
 	if (o->lazy && online_serve_begin(s, e) < 0)
 		return -1;
 	o->sent_ns = clock_ns();

@@ -33,6 +33,7 @@ void online_fini(struct online *o)
 	track_close(o->track);
 	ct_parts_fini(&o->parts);
 	hold_close(&o->hold);
+	neighs_fini(&o->neighs);
 	*o = (struct online){ .hold = HOLD_INIT };
 }
 

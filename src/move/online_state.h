@@ -10,6 +10,7 @@
 #include "criu/save.h"
 #include "engine/engine.h"
 #include "host/hold.h"
+#include "host/neighs.h"
 #include "mem/send.h"
 #include "mem/serve.h"
 #include "mem/track.h"
@@ -22,6 +23,7 @@ struct online {
 	struct track *track;
 	struct sender *sender;
 	bool iterate, lazy;	/* how the memory goes */
+	struct neighs neighs;	/* that it knows; bridged only */
 	struct hold hold;	/* packets for it wait here meanwhile */
 	struct serve *serve;	/* lazy: what is asked for is given by a thread */
 	pthread_t serve_thread;
