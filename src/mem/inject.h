@@ -9,12 +9,12 @@
  * calls restart as after any stop, an rseq critical section is aborted as
  * after any preemption.
  *
- * The work is done by a helper process (our memory, our descriptors), so that a
- * SIGKILL that hits this process in the middle does not leave the target with
- * foreign registers: the helper ends what it began.  PTRACE_O_EXITKILL is not set.  If
- * the helper itself is killed within those 0.2 ms the kernel lets the target run on
- * with the registers of the injected call: it would crash.  Nothing of ours sends
- * such a signal; the helper is never in a container's cgroup.
+ * The work is done by a helper process (mem/borrow.h), so that a SIGKILL that hits this
+ * process in the middle does not leave the target with foreign registers: the helper ends
+ * what it began.  PTRACE_O_EXITKILL is not set.  If the helper itself is killed within
+ * those 0.2 ms the kernel lets the target run on with the registers of the injected
+ * call: it would crash.  Nothing of ours sends such a signal; the helper is never in a
+ * container's cgroup.
  */
 #ifndef MEM_INJECT_H
 #define MEM_INJECT_H
@@ -33,7 +33,8 @@ struct inject {
 
 /*
  * pid: a process (any of its threads may be used).  The descriptor is fresh: UFFDIO_API
- * was not called.  Blocks up to 50 ms when the target cannot be stopped (again = true).
+ * was not called.  Blocks up to 50 ms when the target cannot be stopped, and up to 2 s when it was
+ * and somebody froze it then (again = true).  `again` too when it ends or execs just now.
  * Failures leave the target as it was and name it: 32-bit, traced by somebody else,
  * no permission, out of descriptors.
  */
