@@ -31,6 +31,12 @@ struct lazy_opts {
 	int workdir;	     /* directory descriptor; borrowed during lazy_start only */
 	unsigned threads;    /* background fillers; 0: the CPUs, at most 4 */
 	bool remote;	     /* pages may still be at the source: lazy migration */
+
+	/* For a witness of our death, both or none: each userfaultfd, before its task may run;
+	 * and that no task needs one any more. */
+	void (*met)(void *arg, int uffd);
+	void (*filled)(void *arg);
+	void *arg;
 };
 
 struct lazy_stats {
@@ -53,7 +59,8 @@ int lazy_only(struct lazy *l, pid_t vpid, const struct pageset *pages, struct er
 
 /* Remote only: the stream to the source, from now on read by lazy's own thread.
  * Borrowed until lazy_detach or lazy_free.  May be called again with a new one after the
- * link was lost: what is still wanted is asked for again.  */
+ * link was lost: the source (serve_resume) is told all that is still owed.  On failure the link is
+ * lost again. */
 int lazy_attach(struct lazy *l, struct peer *source, struct err *e);
 
 /* After lazy_wait told that the link is lost (or all is filled and the other end has closed

@@ -59,6 +59,15 @@ uint64_t lazytask_left(struct lazytask *t)
 	return n;
 }
 
+void lazytask_owed(struct lazytask *t, struct pageset *out)
+{
+	pthread_rwlock_wrlock(&t->events); /* a copy under way has taken its pages out of `left` */
+	pthread_mutex_lock(&t->lock);
+	pageset_add_set(out, &t->left);
+	pthread_mutex_unlock(&t->lock);
+	pthread_rwlock_unlock(&t->events);
+}
+
 /* ---- places ---- */
 
 /* Where the page of address `now` was; false: it came into being here. */

@@ -78,4 +78,7 @@ void lazytask_close(struct lazytask *t);
 
 uint64_t lazytask_left(struct lazytask *t);
 
+/* Adds what it is owed, by addresses at the source, to *out: none is on its way meanwhile. */
+void lazytask_owed(struct lazytask *t, struct pageset *out);
+
 #endif

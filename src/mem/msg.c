@@ -12,7 +12,7 @@ const char *memmsg_name(uint8_t type)
 	static const char *const names[] = {
 		"memory object", "pages", "compressed pages", "zero pages", "dropped pages",
 		"end of a memory object", "memory barrier", "page list", "wanted pages",
-		"end of the push", "end of lazy memory",
+		"end of the push", "end of lazy memory", "pages owed",
 	};
 
 	if (type < PROTO_MEM_FIRST || type >= MEMMSG_TYPE_END)

@@ -18,6 +18,13 @@
  *	S END                                   everything was sent once
  *	A FILLED                                everything arrived: the source may forget
  *
+ * Lazy, over a new link after the first was lost; S may be another process, that knows
+ * nothing but the frozen container:
+ *
+ *	A OBJECT 1 (space)  A OWED 1 …     each address space, and what it lacks
+ *	A END                              that was all
+ *	…                                  WANT, PAGES, END, FILLED as above
+ *
  * All numbers big-endian (base/buf.h).  Page data is never interpreted.
  */
 #ifndef MEM_MSG_H
@@ -42,8 +49,9 @@ enum memmsg_type {
 	MEMMSG_SYNC,	/* S; answered by REPLY: u64 pages that are missing */
 	MEMMSG_PRESENT, /* S; a part of the list of pages that exist */
 	MEMMSG_WANT,	/* A; lazy: one run, wanted now */
-	MEMMSG_END,	/* S; lazy: the push has sent everything once */
+	MEMMSG_END,	/* S; lazy: the push has sent everything once.  A: see above */
 	MEMMSG_FILLED,	/* A; lazy: everything is here */
+	MEMMSG_OWED,	/* A; lazy, over a new link: runs of the object that are not here */
 	MEMMSG_TYPE_END,
 };
 

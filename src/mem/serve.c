@@ -9,6 +9,8 @@
 #include "mem/batch.h"
 #include "mem/maps.h"
 #include "mem/msg.h"
+#include "mem/procs.h"
+#include "mem/space.h"
 #include "mem/track_priv.h"
 
 /*
@@ -19,6 +21,7 @@ enum { WINDOW = 512, BARRIERS = 2, AROUND = 8 /* pages sent with a wanted one */
 
 struct owed {
 	struct batch_from from;
+	struct space *space;  /* owned, or NULL: the track's */
 	struct pageset left;  /* not confirmed by the other end */
 	struct pageset queue; /* not sent over this link */
 };
@@ -39,21 +42,29 @@ struct serve {
 	struct serve_stats stats;
 };
 
-int serve_new(struct serve **out, struct track *t, struct err *e)
+/* For `n` spaces at most. */
+static struct serve *serve_make(size_t n)
 {
 	struct serve *s = xcalloc(1, sizeof(*s));
 
+	s->v = xcalloc(n + 1, sizeof(*s->v));
+	s->batcher = batcher_new(false);
+	for (size_t i = 0; i <= BARRIERS; i++)
+		s->windows[i].sent = xcalloc(n + 1, sizeof(struct pageset));
+	return s;
+}
+
+int serve_new(struct serve **out, struct track *t, struct err *e)
+{
+	struct serve *s = serve_make(track_nr_spaces(t));
+
 	(void)e;
 	s->n = track_nr_spaces(t);
-	s->v = xcalloc(s->n + 1, sizeof(*s->v));
 	for (size_t i = 0; i < s->n; i++) {
 		s->v[i].from = space_from(t->spaces[i]);
 		pageset_add_set(&s->v[i].left, track_owed(t, i));
 		s->stats.left += s->v[i].left.pages;
 	}
-	s->batcher = batcher_new(false);
-	for (size_t i = 0; i <= BARRIERS; i++)
-		s->windows[i].sent = xcalloc(s->n + 1, sizeof(struct pageset));
 	*out = s;
 	return 0;
 }
@@ -70,6 +81,7 @@ void serve_free(struct serve *s)
 	for (size_t i = 0; i < s->n; i++) {
 		pageset_fini(&s->v[i].left);
 		pageset_fini(&s->v[i].queue);
+		space_close(s->v[i].space);
 	}
 	batcher_free(s->batcher);
 	free(s->v);
@@ -79,6 +91,98 @@ void serve_free(struct serve *s)
 struct serve_stats serve_stats(struct serve *s)
 {
 	return s->stats;
+}
+
+/* ---- from what the other end says ---- */
+
+static struct owed *find_owed(struct serve *s, uint32_t nr)
+{
+	for (size_t i = 0; i < s->n; i++)
+		if (s->v[i].from.nr == nr)
+			return &s->v[i];
+	return NULL;
+}
+
+/* The other end names an address space: only processes of the container are looked at. */
+static int take_space(struct serve *s, const struct procs *procs, const struct frame *f, struct err *e)
+{
+	struct owed *o = &s->v[s->n];
+	struct memobj obj;
+	uint64_t ns = 0;
+
+	if (memmsg_get_object(f, &obj, e) < 0)
+		return -1;
+	if (obj.kind != MEMOBJ_SPACE || s->n == procs->n || find_owed(s, obj.nr))
+		return err_set(e, ERR_PROTO, "memory object %u cannot be lazy", obj.nr);
+	for (size_t i = 0; i < procs->n; i++) {
+		const struct proc *p = &procs->v[i];
+
+		if ((uint64_t)p->vpid != obj.id || p->zombie)
+			continue;
+		if (space_open(&o->space, p->pid, p->vpid, false, &ns, e) < 0)
+			return -1;
+		o->space->nr = obj.nr;
+		o->from = space_from(o->space);
+		s->n++;
+		return 0;
+	}
+	return err_set(e, ERR_PROTO, "memory of process %llu is owed, which is not there",
+		       (unsigned long long)obj.id);
+}
+
+static int take_owed(struct serve *s, const struct frame *f, struct err *e)
+{
+	own_free struct run *v = xmalloc(MEMMSG_MAX_LIST * sizeof(*v));
+	struct memmsg_runs m;
+	struct owed *o;
+
+	if (memmsg_get_runs(f, &m, v, e) < 0)
+		return -1;
+	o = find_owed(s, m.nr);
+	if (!o)
+		return err_set(e, ERR_PROTO, "memory object %u was not named", m.nr);
+	for (uint32_t i = 0; i < m.n; i++)
+		pageset_add(&o->left, v[i].start, v[i].pages);
+	return 0;
+}
+
+/* 0: all was told; 1: it has everything. */
+static int hear_owed(struct serve *s, const struct procs *procs, struct peer *p, struct err *e)
+{
+	for (;;) {
+		own_frame struct frame f = FRAME_INIT;
+
+		if (peer_recv(p, &f, e) < 0)
+			return -1;
+		if (f.type == MEMMSG_FILLED || f.type == MEMMSG_END)
+			return f.type == MEMMSG_FILLED;
+		if (f.type != MEMMSG_OBJECT && f.type != MEMMSG_OWED)
+			return err_set(e, ERR_PROTO, "%s sent frame type %u instead of what it lacks",
+				       peer_name(p), f.type);
+		if ((f.type == MEMMSG_OBJECT ? take_space(s, procs, &f, e) : take_owed(s, &f, e)) < 0)
+			return -1;
+	}
+}
+
+int serve_resume(struct serve **out, pid_t init, const char *cgroup, struct peer *p, struct err *e)
+{
+	own_procs struct procs procs = PROCS_INIT;
+	struct serve *s;
+	int ret;
+
+	*out = NULL;
+	if (procs_init(&procs, init, cgroup, e) < 0 || procs_refresh(&procs, e) < 0)
+		return -1;
+	s = serve_make(procs.n);
+	ret = hear_owed(s, &procs, p, e);
+	if (ret) {
+		serve_free(s);
+		return ret;
+	}
+	for (size_t i = 0; i < s->n; i++)
+		s->stats.left += s->v[i].left.pages;
+	*out = s;
+	return 0;
 }
 
 /* ---- windows ---- */

@@ -270,6 +270,7 @@ static int restored_main(const char *dir)
 struct page_server {
 	struct serve *serve;
 	struct peer *peer;
+	pid_t init;
 	int ret;
 };
 
@@ -278,7 +279,9 @@ static void *serve_main(void *arg)
 	struct page_server *p = arg;
 	struct err e = ERR_INIT;
 
-	p->ret = serve_run(p->serve, p->peer, &e);
+	p->ret = p->serve ? 0 : serve_resume(&p->serve, p->init, NULL, p->peer, &e);
+	if (p->ret == 0)
+		p->ret = serve_run(p->serve, p->peer, &e);
 	return NULL;
 }
 
@@ -291,16 +294,17 @@ static void wait_paused(int fd)
 	clock_sleep_ms(20);
 }
 
-/* Pages over links that break `cuts` times. */
-static void run_links(struct lazy *l, struct serve *s, int cuts)
+/* Pages over links that break `cuts` times.  After the first the source knows nothing any more. */
+static void run_links(struct lazy *l, struct serve **serve, pid_t init, int cuts)
 {
 	for (int i = 0;; i++) {
 		struct peer_opts opts = { .name = "other", .silence_ms = 20000 };
 		/* Slow enough that the program asks before it is pushed. */
 		struct bucket *limit = bucket_new(i < cuts ? 30 * MIB : 200 * MIB);
 		struct peer_opts slow = { .name = "other", .silence_ms = 20000, .limit = limit };
-		struct page_server ps = { .serve = s };
+		struct page_server ps = { .serve = *serve, .init = init };
 		struct peer *dest;
+		struct serve *s;
 		struct err e = ERR_INIT;
 		pthread_t t;
 		int sv[2], ret;
@@ -323,8 +327,9 @@ static void run_links(struct lazy *l, struct serve *s, int cuts)
 		pthread_join(t, NULL);
 		if (ret == 0) /* lazy's reader still has it: it ends with the link */
 			shutdown(sv[1], SHUT_RDWR);
-		if (ret == 0 && ps.ret < 0)
+		if (ret == 0 && (ps.ret < 0 || !ps.serve))
 			bed_die("the source was not told that all is there");
+		*serve = s = ps.serve;
 		printf("link %d: %s, %" PRIu64 " wanted, %" PRIu64 " pushed, %" PRIu64 " left\n", i,
 		       ret ? "cut" : "done", serve_stats(s).wanted, serve_stats(s).pushed,
 		       serve_stats(s).left);
@@ -337,6 +342,7 @@ static void run_links(struct lazy *l, struct serve *s, int cuts)
 		}
 		/* A lost peer is given back when lazy_wait has told of it. */
 		lazy_detach(l);
+		serve_free(take_ptr(serve));
 		peer_free(dest);
 		bucket_free(limit);
 	}
@@ -423,7 +429,7 @@ int main(int argc, char **argv)
 		bed_die("lazy: %s", e.msg);
 	restored = start_self(restored_argv);
 	if (remote) {
-		run_links(l, serve, !strcmp(mode, "cut") ? 3 : 0);
+		run_links(l, &serve, b.init, !strcmp(mode, "cut") ? 3 : 0);
 	} else {
 		if (lazy_wait(l, 60000, &e))
 			bed_die("not filled: %s", e.msg);

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+/* Filling restored tasks in the background, and the end of it all. */
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "mem/lazy_priv.h"
+
+enum { FILL = 64 }; /* pages a filler places in one hold of the lock */
+
+/* Under lock. */
+static bool all_filled(struct lazy *l)
+{
+	if (!l->finished)
+		return false;
+	for (size_t i = 0; i < l->nr_tasks; i++)
+		if (lazytask_left(l->tasks[i]))
+			return false;
+	return true;
+}
+
+/* The n-th task from `at` on that is owed something. Under lock. */
+static struct lazytask *next_task(struct lazy *l, size_t *at)
+{
+	for (size_t i = 0; i < l->nr_tasks; i++) {
+		struct lazytask *t = l->tasks[(*at + i) % l->nr_tasks];
+
+		if (lazytask_left(t)) {
+			*at = (*at + i + 1) % l->nr_tasks;
+			return t;
+		}
+	}
+	return NULL;
+}
+
+void lazy_nap(struct lazy *l, long ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_nsec += ns;
+	until.tv_sec += until.tv_nsec / 1000000000;
+	until.tv_nsec %= 1000000000;
+	pthread_cond_timedwait(&l->change, &l->lock, &until);
+}
+
+struct lazytask **lazy_snapshot(struct lazy *l, size_t *n)
+{
+	struct lazytask **v;
+
+	pthread_mutex_lock(&l->lock);
+	v = xcalloc(l->nr_tasks + 1, sizeof(*v));
+	memcpy(v, l->tasks, l->nr_tasks * sizeof(*v));
+	*n = l->nr_tasks;
+	pthread_mutex_unlock(&l->lock);
+	return v;
+}
+
+/* Everything is there.  Without our lock: tasks' locks come before it. */
+static void finish(struct lazy *l)
+{
+	own_free struct lazytask **v = NULL;
+	size_t n;
+
+	v = lazy_snapshot(l, &n);
+	for (size_t i = 0; i < n; i++)
+		lazytask_close(v[i]);
+	if (l->o.filled)
+		l->o.filled(l->o.arg);
+	lazy_tell_filled(l);
+	pthread_mutex_lock(&l->lock);
+	l->done = true;
+	l->done_ns = clock_ns();
+	pthread_cond_broadcast(&l->change);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void *lazy_fill_main(void *arg)
+{
+	struct lazy *l = arg;
+	size_t at = 0, idle = 0;
+
+	pthread_mutex_lock(&l->lock);
+	while (!l->stop && !l->done) {
+		struct lazytask *t = l->finished ? next_task(l, &at) : NULL;
+		long n = 0;
+
+		if (t) {
+			pthread_mutex_unlock(&l->lock);
+			n = lazytask_fill(t, FILL);
+			pthread_mutex_lock(&l->lock);
+		} else if (all_filled(l) && !l->finishing) {
+			l->finishing = true;
+			pthread_mutex_unlock(&l->lock);
+			finish(l);
+			return NULL;
+		}
+		idle = n > 0 ? 0 : idle + 1;
+		/* Nothing of it is here yet, or events come first. */
+		if (!t)
+			lazy_nap(l, 100 * 1000000);
+		else if (idle > l->nr_tasks)
+			lazy_nap(l, 500000);
+	}
+	pthread_mutex_unlock(&l->lock);
+	return NULL;
+}

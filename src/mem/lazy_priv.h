@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mem/lazy_priv.h - what the parts of the userfaultfd server share; nobody else's.
+ *
+ *	lazy_criu   CRIU's socket: tasks come; their events and faults are served
+ *	lazy_fill   the background: whatever is owed and here
+ *	lazy_link   the source of a lazy migration: pages wanted, pages that come
+ *	lazy        start, end, waiting
+ *
+ * Locks: a task's before ours.
+ */
+#ifndef MEM_LAZY_PRIV_H
+#define MEM_LAZY_PRIV_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "mem/lazy.h"
+#include "mem/lazytask.h"
+#include "mem/pageset.h"
+#include "wire/peer.h"
+
+enum { LAZY_MAX_FILLERS = 4 };
+
+/* What the images say is lazy, for one pid. */
+struct narrow {
+	pid_t vpid;
+	struct pageset pages;
+};
+
+struct lazy {
+	struct lazy_opts o;
+	int dirfd; /* of the work directory */
+	int listener, conn, epoll, stopper;
+	pthread_t events, fillers[LAZY_MAX_FILLERS], reader;
+	unsigned nr_fillers;
+	bool has_events, has_reader;
+
+	pthread_mutex_t lock; /* all below */
+	pthread_cond_t change;
+	struct lazytask **tasks;
+	size_t nr_tasks;
+	struct narrow *narrow;
+	size_t nr_narrow;
+	bool finished; /* CRIU said so */
+	bool broken;   /* CRIU went away without saying so */
+	bool stop, finishing, done;
+	pthread_mutex_t sending; /* held while something is sent to the source; before lock */
+	struct peer *peer;	 /* remote: attached */
+	bool attached_before;
+	bool link_lost;
+	struct err why;
+	uint64_t first_ns, done_ns;
+	_Atomic uint64_t wanted;
+};
+
+/* lazy_criu.c.  Opens the socket; the thread that serves it and all tasks. */
+int lazy_listen(struct lazy *l, int workdir, struct err *e);
+void lazy_watch(struct lazy *l, int fd, void *what);
+void *lazy_events_main(void *arg);
+
+/* lazy_fill.c: a filler's thread. */
+void *lazy_fill_main(void *arg);
+/* Waits for a change, at most so long; under the lock. */
+void lazy_nap(struct lazy *l, long ns);
+/* The tasks of this moment; they live until lazy_free.  The array is the caller's. */
+struct lazytask **lazy_snapshot(struct lazy *l, size_t *n);
+
+/* lazy_link.c: asks the source for a page. */
+void lazy_want(void *arg, struct lazytask *t, uint64_t then);
+/* Tells it that everything is here. */
+void lazy_tell_filled(struct lazy *l);
+
+#endif
