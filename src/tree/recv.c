@@ -47,6 +47,7 @@ int tree_dest_open(struct tree_dest **out, int dirfd, const char *path,
 	struct tree_dest *d = xcalloc(1, sizeof(*d));
 
 	d->opts = *o;
+	d->known = known_new();
 	d->plain_ids = geteuid() == 0 && getegid() == 0;
 	d->root = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->root < 0)
@@ -64,6 +65,7 @@ void tree_dest_close(struct tree_dest *d)
 	if (!d)
 		return;
 	close_fd(&d->root);
+	known_free(d->known);
 	free(d);
 }
 

@@ -106,10 +106,17 @@ static int write_at(struct writer *w, const uint8_t *data, size_t len, uint64_t 
 
 int recv_chunk(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e)
 {
+	struct stat st;
+
 	if (open_large(w, rec->name, e) < 0)
 		return -1;
 	p->bytes += rec->data_len;
-	return write_at(w, rec->data, rec->data_len, rec->offset, e);
+	if (write_at(w, rec->data, rec->data_len, rec->offset, e) < 0)
+		return -1;
+	if (rec->offset + rec->data_len > KNOWN_FROM && fstat(w->file, &st) == 0)
+		known_data(p->d->known, st.st_ino, p->to_empty, rec->data, rec->data_len,
+			   rec->offset);
+	return 0;
 }
 
 /* Zeros the hard way. */
@@ -145,15 +152,11 @@ static int punch(struct writer *w, uint64_t at, uint64_t len, struct err *e)
 	return write_zeros(w, at, len, e);
 }
 
-int recv_zeros(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e)
+static int make_zeros(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e)
 {
 	/* In a new file what was not written reads as zeros already. */
 	int mode = p->to_empty ? 0 : FALLOC_FL_ZERO_RANGE;
 
-	if (open_large(w, rec->name, e) < 0)
-		return -1;
-	if (!rec->len)
-		return 0;
 	if (rec->kind == REC_HOLE)
 		return punch(w, rec->offset, rec->len, e);
 	if (fallocate(w->file, mode, (off_t)rec->offset, (off_t)rec->len) == 0)
@@ -161,6 +164,22 @@ int recv_zeros(struct dest_pass *p, struct writer *w, const struct rec *rec, str
 	if (errno != EOPNOTSUPP)
 		return err_sys(e, "cannot write %s", rec->name);
 	return write_zeros(w, rec->offset, rec->len, e);
+}
+
+int recv_zeros(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e)
+{
+	struct stat st;
+
+	if (open_large(w, rec->name, e) < 0)
+		return -1;
+	if (!rec->len)
+		return 0;
+	if (make_zeros(p, w, rec, e) < 0)
+		return -1;
+	if (rec->offset + rec->len > KNOWN_FROM && fstat(w->file, &st) == 0)
+		known_zeros(p->d->known, st.st_ino, p->to_empty, rec->kind == REC_HOLE, rec->len,
+			    rec->offset);
+	return 0;
 }
 
 int recv_final(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e)
@@ -175,6 +194,8 @@ int recv_final(struct dest_pass *p, struct writer *w, const struct rec *rec, str
 	p->files++;
 	if (meta_set(AT_FD(w->file), &rec->meta, false, e) < 0)
 		return err_wrap(e, "%s", rec->name);
+	if (rec->len > KNOWN_FROM && fstat(w->file, &st) == 0)
+		known_seal(p->d->known, &st);
 	close_fd(&w->file);
 	return 0;
 }

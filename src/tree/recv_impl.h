@@ -16,6 +16,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "tree/known.h"
 #include "tree/meta.h"
 #include "tree/msg.h"
 #include "tree/pool.h"
@@ -27,6 +28,7 @@ struct tree_dest {
 	int root;
 	bool empty;	/* nothing was ever put into it */
 	bool plain_ids; /* we are uid 0, gid 0: new files need no chown to root */
+	struct known *known; /* of what was written by any pass */
 	struct tree_dest_opts opts;
 };
 

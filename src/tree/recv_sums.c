@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 /*
  * Block hashes of what is there of a large file, so that only differences
- * travel.  A file that cannot be changed in place (none there, another kind, one
+ * travel: remembered ones (known.h) where the file is as it was left, else
+ * it is read.  A file that cannot be changed in place (none there, another kind, one
  * with further names) is replaced by an empty one first, and has no hashes.
  */
 #include "tree/recv_impl.h"
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <xxhash.h>
 
 #include "base/own.h"
 #include "tree/area.h"
@@ -27,6 +27,8 @@ struct hashing {
 	struct dest_pass *p;
 	uint32_t id;
 	uint64_t sent, at, end; /* offsets */
+	ino_t ino;
+	bool known; /* hashes are remembered */
 	struct buf sums;
 };
 
@@ -45,20 +47,38 @@ static int flush(struct hashing *h, bool last, struct err *e)
 	return peer_send(h->p->streams[0], PROTO_TREE_SUMS, 0, b.data, b.len, e);
 }
 
-static int put_sum(struct hashing *h, const uint8_t *block, size_t len, struct err *e)
+static int put_sum(struct hashing *h, const uint8_t sum[TREE_SUM], size_t len, struct err *e)
 {
-	static const uint8_t hole[TREE_SUM];
-	XXH128_canonical_t sum;
-
 	if (h->sums.len >= SUMS_FRAME * TREE_SUM && flush(h, false, e) < 0)
 		return -1;
-	if (block) {
-		XXH128_canonicalFromHash(&sum, XXH3_128bits(block, len));
-		buf_put(&h->sums, sum.digest, TREE_SUM);
-	} else {
-		buf_put(&h->sums, hole, TREE_SUM);
-	}
+	buf_put(&h->sums, sum, TREE_SUM);
 	h->at += len;
+	return 0;
+}
+
+/* A block that was read: before the source hears of it, for then it may change. */
+static int put_block(struct hashing *h, const uint8_t *block, size_t len, struct err *e)
+{
+	uint8_t sum[TREE_SUM] = { 0 }; /* of a hole */
+
+	if (block)
+		known_hash(block, len, sum);
+	known_sum(h->p->d->known, h->ino, sum, h->at);
+	return put_sum(h, sum, len, e);
+}
+
+/* Blocks that need not be read. */
+static int put_known(struct hashing *h, struct err *e)
+{
+	uint8_t sum[TREE_SUM];
+
+	while (h->known && h->at < h->end &&
+	       known_get(h->p->d->known, h->ino, h->at, sum)) {
+		uint64_t left = h->end - h->at;
+
+		if (put_sum(h, sum, left < TREE_BLOCK ? (size_t)left : TREE_BLOCK, e) < 0)
+			return -1;
+	}
 	return 0;
 }
 
@@ -71,7 +91,7 @@ static int skip_hole(struct hashing *h, int fd, struct err *e)
 	if (until > h->end)
 		until = h->end;
 	while (h->at + TREE_BLOCK <= until)
-		if (put_sum(h, NULL, TREE_BLOCK, e) < 0)
+		if (put_block(h, NULL, TREE_BLOCK, e) < 0)
 			return -1;
 	return 0;
 }
@@ -84,7 +104,7 @@ static int hash_file(struct hashing *h, int fd, struct err *e)
 		size_t want = READ_SIZE;
 		ssize_t n;
 
-		if (skip_hole(h, fd, e) < 0)
+		if (put_known(h, e) < 0 || skip_hole(h, fd, e) < 0)
 			return -1;
 		if (h->end - h->at < want)
 			want = (size_t)(h->end - h->at);
@@ -99,7 +119,7 @@ static int hash_file(struct hashing *h, int fd, struct err *e)
 		for (size_t at = 0; at < (size_t)n; at += TREE_BLOCK) {
 			size_t len = (size_t)n - at < TREE_BLOCK ? (size_t)n - at : TREE_BLOCK;
 
-			if (put_sum(h, data + at, len, e) < 0)
+			if (put_block(h, data + at, len, e) < 0)
 				return -1;
 		}
 	}
@@ -107,7 +127,8 @@ static int hash_file(struct hashing *h, int fd, struct err *e)
 }
 
 /* Opens what can be changed in place, else makes it anew (*fd stays -1). */
-static int prepare(int dir, const char *name, int *fd, uint64_t *size, struct err *e)
+static int prepare(struct hashing *h, int dir, const char *name, int *fd, uint64_t *size,
+		   struct err *e)
 {
 	own_fd int found = openat(dir, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	own_fd int fresh = -1;
@@ -119,8 +140,12 @@ static int prepare(int dir, const char *name, int *fd, uint64_t *size, struct er
 		*fd = open(proc, O_RDONLY | O_CLOEXEC);
 		if (*fd < 0)
 			return err_sys(e, "cannot open %s", name);
-		meta_unprotect(AT_FD(*fd));
 		*size = (uint64_t)st.st_size;
+		h->ino = st.st_ino;
+		h->known = known_open(h->p->d->known, &st);
+		if (!h->known)
+			known_forget(h->p->d->known, st.st_ino);
+		meta_unprotect(AT_FD(*fd));
 		return 0;
 	}
 	if (found >= 0 && area_remove(dir, name, e) < 0)
@@ -129,7 +154,10 @@ static int prepare(int dir, const char *name, int *fd, uint64_t *size, struct er
 	if (fresh < 0 && errno == EPERM && meta_unprotect(AT_FD(dir)))
 		fresh = openat(dir, name, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
 			       0600);
-	return fresh < 0 ? err_sys(e, "cannot make file %s", name) : 0;
+	if (fresh < 0 || fstat(fresh, &st) < 0)
+		return err_sys(e, "cannot make file %s", name);
+	known_forget(h->p->d->known, st.st_ino);
+	return 0;
 }
 
 int recv_sums(void *pass, unsigned number, void *job, struct err *e)
@@ -151,7 +179,7 @@ int recv_sums(void *pass, unsigned number, void *job, struct err *e)
 		path = xstrndup(ask.path, dir_len);
 		h.id = ask.id;
 		dir = area_make_dir(h.p->d->root, path, dir_len, e);
-		ret = dir < 0 ? -1 : prepare(dir, name, &fd, &size, e);
+		ret = dir < 0 ? -1 : prepare(&h, dir, name, &fd, &size, e);
 	}
 	if (ret == 0 && fd >= 0) {
 		h.end = size < ask.size ? size : ask.size;

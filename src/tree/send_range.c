@@ -237,7 +237,9 @@ int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, 
 		return send_large_vanished(p, w->id, w->dir, w->name, e);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(e, "cannot open %s/%s", w->dir->path, w->name);
-	if (!S_ISREG(st.st_mode))
+	/* By now another file may have the name: then the other names of the one that was
+	 * meant are not told of by the journal. */
+	if (!S_ISREG(st.st_mode) || (w->id.ino && st.st_ino != w->id.ino))
 		return send_large_vanished(p, w->id, w->dir, w->name, e);
 	if (!w->compare)
 		return send_range(p, r, w->dir, w->name, fd, w->from, w->to, e);
