@@ -2,7 +2,7 @@
 /*
  * tree/links.h - names of files that have several: which belong together.
  *
- * Only files with a link count above one are in it: 40 bytes of memory each,
+ * Only files with a link count above one are in it: 18 to 37 bytes of memory each,
  * the names lie in a spill.  Safe from several threads.
  */
 #ifndef TREE_LINKS_H

@@ -96,9 +96,10 @@ static int serve(struct peer **peer, unsigned n, const char *path)
 		if (peer_recv(peer[0], &f, &e) < 0)
 			break;
 		if (f.type == PROTO_BYE) {
+			/* Before the answer: then nobody may listen any more. */
+			fprintf(stderr, "recv rss_kb=%ld\n", max_rss_kb());
 			peer_reply(peer[0], f.id, NULL, NULL);
 			tree_dest_close(d);
-			fprintf(stderr, "recv rss_kb=%ld\n", max_rss_kb());
 			return 0;
 		}
 		if (tree_dest_pass(d, peer, n, &st, &e) < 0 ||
