@@ -252,10 +252,11 @@ class Churn:
         os.chdir(d)
         self.r = random.Random(seed)
         self.stop = False
-        self.maps = []
+        self.maps = []  # (mapping, file) of maps/: written through shared mappings, and under names that are gone
         signal.signal(signal.SIGTERM, lambda *_: setattr(self, "stop", True))
         os.makedirs("churn/a/b", exist_ok=True)
         os.makedirs("churn/c", exist_ok=True)
+        os.makedirs("maps", exist_ok=True)
 
     def dirs(self):
         out = [d for d, _, _ in os.walk("churn")]
@@ -267,8 +268,35 @@ class Churn:
     def new_name(self):
         return os.path.join(self.r.choice(self.dirs()), "n%d" % self.r.randrange(400))
 
+    def unseen(self):
+        """One step in maps/: what no event tells, or only under a name that is gone by then."""
+        r = self.r
+        p = "maps/m%d" % r.randrange(6)
+        act = r.choice("map write write write name ghost close".split())
+        if act == "map" and len(self.maps) < 4:
+            if not os.path.exists(p):
+                write(p, r.randbytes(100000 + r.randrange(300000)))
+            f = open(p, "r+b")
+            self.maps.append((mmap.mmap(f.fileno(), 0), f))
+        elif act == "write" and self.maps:
+            m = r.choice(self.maps)[0]
+            at = r.randrange(len(m) - 8)
+            m[at:at + 8] = r.randbytes(8)
+        elif act == "name" and os.path.exists(p):
+            os.link(p, "maps/m%d" % r.randrange(6))
+            os.unlink(p)
+        elif act == "ghost" and self.maps:
+            f = r.choice(self.maps)[1]
+            os.pwrite(f.fileno(), r.randbytes(20), r.randrange(90000))
+        elif act == "close" and self.maps:
+            m, f = self.maps.pop(r.randrange(len(self.maps)))
+            m.close()
+            f.close()
+
     def step(self):
         r = self.r
+        if r.random() < 0.1:
+            return self.unseen()
         act = r.choice("create create write append truncate unlink rename mkdir movedir rmdir link breaklink chmod utime "
                        "symlink xattr recreate hole bigwrite fifo swapkind".split())
         names = self.names()
