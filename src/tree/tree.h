@@ -45,7 +45,6 @@ struct tree_stats {
 struct tree_progress {
 	_Atomic uint64_t files, bytes;		     /* done in this pass */
 	_Atomic uint64_t files_expected, bytes_expected; /* 0: not known */
-	_Atomic uint64_t rate_bps;		     /* contents, over the last second or so */
 };
 
 /* Compression of the contents on the wire. */
