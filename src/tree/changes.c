@@ -13,13 +13,14 @@
 void changes_fini(struct changes *c)
 {
 	for (size_t i = 0; i < c->n; i++) {
-		free(c->item[i].dir);
 		free(c->item[i].name);
 		free(c->item[i].written);
 	}
+	for (size_t i = 0; i < c->n_dirs; i++)
+		free(c->dirs[i]);
 	free(c->item);
-	c->item = NULL;
-	c->n = 0;
+	free(c->dirs);
+	*c = (struct changes){ .n = 0 };
 }
 
 void changes_free(struct changes *c)
@@ -30,12 +31,24 @@ void changes_free(struct changes *c)
 	free(c);
 }
 
-void changes_add(struct changes *c, const char *dir, size_t dir_len, const char *name)
+const char *changes_dir(struct changes *c, char *path)
+{
+	if ((c->n_dirs & (c->n_dirs - 1)) == 0)
+		c->dirs = xrealloc(c->dirs, (c->n_dirs ? c->n_dirs * 2 : 1) * sizeof(*c->dirs));
+	return c->dirs[c->n_dirs++] = path;
+}
+
+struct change *changes_add_in(struct changes *c, const char *dir, const char *name)
 {
 	if ((c->n & (c->n - 1)) == 0)
 		c->item = xrealloc(c->item, (c->n ? c->n * 2 : 1) * sizeof(*c->item));
-	c->item[c->n++] = (struct change){ .dir = xstrndup(dir, dir_len),
-					   .name = xstrdup(name) };
+	c->item[c->n] = (struct change){ .dir = dir, .name = xstrdup(name) };
+	return &c->item[c->n++];
+}
+
+void changes_add(struct changes *c, const char *dir, size_t dir_len, const char *name)
+{
+	changes_add_in(c, changes_dir(c, xstrndup(dir, dir_len)), name);
 }
 
 static int by_name(const struct change *x, const struct change *y)
@@ -82,7 +95,6 @@ void changes_sort(struct changes *c)
 			c->item[++kept] = *n;
 			continue;
 		}
-		free(k->dir);
 		free(k->name);
 		free(k->written);
 		*k = *n;

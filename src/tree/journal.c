@@ -386,26 +386,28 @@ static void each_name(const struct set *s, void (*fn)(void *, const struct name_
 struct resolving {
 	struct journal *j;
 	struct changes *c;
-	char **path; /* of each directory number: NULL not asked, "\1" not in the area */
+	const char **path; /* of each directory number: NULL not asked, `nowhere` not in the area */
 };
+
+static const char nowhere[] = "\1";
 
 static void resolve(void *arg, const struct name_item *n)
 {
 	struct resolving *r = arg;
 	struct change *c;
-	char **path = &r->path[n->dir];
+	const char **path = &r->path[n->dir];
 
-	if (!*path)
-		*path = journal_dir_path(&r->j->id, dir_handle(dir_of(r->j, n->dir)));
-	if (!*path)
-		*path = xstrdup("\1");
-	if ((*path)[0] != '\1' || (*path)[1])
-		changes_add(r->c, *path, strlen(*path), n->text);
+	if (!*path) {
+		char *found = journal_dir_path(&r->j->id, dir_handle(dir_of(r->j, n->dir)));
+
+		*path = found ? changes_dir(r->c, found) : nowhere;
+	}
+	if (*path != nowhere)
+		c = changes_add_in(r->c, *path, n->text);
 	else if (n->handle_len) /* the file may live on elsewhere */
-		changes_add(r->c, "", 0, CHANGE_NAMELESS);
+		c = changes_add_in(r->c, "", CHANGE_NAMELESS);
 	else
 		return;
-	c = &r->c->item[r->c->n - 1];
 	c->made = n->made;
 	if (n->handle_len) {
 		c->written = xmalloc(n->handle_len);
@@ -425,8 +427,6 @@ int journal_take(struct journal *j, struct changes **out, struct err *e)
 	if (!c->overflow) {
 		r.path = xcalloc(j->n_dirs + 1, sizeof(*r.path));
 		each_name(&j->names, resolve, &r);
-		for (size_t i = 0; i < j->n_dirs; i++)
-			free(r.path[i]);
 		free(r.path);
 	}
 	set_clear(&j->names);
@@ -479,8 +479,6 @@ int journal_window_end(struct journal *j, uint64_t *n, uint64_t *bytes, struct e
 	*n = j->overflow ? j->max_names : j->names.n;
 	r.path = xcalloc(j->n_dirs + 1, sizeof(*r.path));
 	each_name(&j->names, resolve, &r);
-	for (size_t i = 0; i < j->n_dirs; i++)
-		free(r.path[i]);
 	free(r.path);
 	each_name(&j->parked, unpark, j);
 	set_clear(&j->parked);

@@ -30,8 +30,8 @@ void journal_close(struct journal *j); /* NULL is fine */
 #define CHANGE_NAMELESS "/"
 
 struct change {
-	char *dir;  /* path relative to the area; owned */
-	char *name; /* "" = the directory itself */
+	const char *dir; /* path relative to the area; of the list's dirs */
+	char *name;	 /* "" = the directory itself; owned */
 	bool made;  /* names were made, removed or moved here: a directory of this
 		       name may be another one than before */
 	struct file_handle *written; /* the file that was written under this name, which
@@ -43,12 +43,17 @@ struct changes {
 	struct change *item; /* sorted by tree_path_order of dir, then by name */
 	size_t n;
 	bool overflow;	     /* incomplete: compare everything */
+	char **dirs;	     /* each directory's path once; owned */
+	size_t n_dirs;
 };
 
 /* Takes all that changed up to this moment and begins anew.  *out is the caller's. */
 int journal_take(struct journal *j, struct changes **out, struct err *e);
 void changes_free(struct changes *c); /* NULL is fine */
+/* Adds a directory's path, which it takes: for changes_add_in. */
+const char *changes_dir(struct changes *c, char *path);
 /* Adds a name, before the changes are used; keeps no order (changes_sort). */
+struct change *changes_add_in(struct changes *c, const char *dir, const char *name);
 void changes_add(struct changes *c, const char *dir, size_t dir_len, const char *name);
 void changes_sort(struct changes *c);
 

@@ -36,6 +36,7 @@ struct changing {
 	struct work *work;     /* names in it not yet handed out, or NULL */
 	struct paths removed;  /* what is removed there at the beginning */
 	struct paths fresh;    /* directories sent whole */
+	struct paths selves;   /* directories whose attributes are sent */
 };
 
 static uint64_t *path_slot(const struct paths *s, uint64_t hash)
@@ -90,6 +91,17 @@ static int hand(struct changing *g, unsigned type, const char *name, struct err 
 		g->work = work_new(WORK_NAMES, g->dir);
 	work_add(g->work, type, name, NULL);
 	return g->work->n_names < WORK_NAMES_MAX ? 0 : hand_over(g, e);
+}
+
+/* The attributes of g->dir, once. */
+static int hand_self(struct changing *g, struct err *e)
+{
+	const struct walk_dir *d = g->dir;
+
+	if (g->selves.n && *path_slot(&g->selves, path_hash(d->path, d->path_len)))
+		return 0;
+	paths_add(&g->selves, d->path);
+	return hand(g, NAME_SELF, "", e);
 }
 
 /* Makes g->dir the directory at `path`; it stays NULL when that is gone. */
@@ -224,7 +236,7 @@ static int send_dir(struct changing *g, const struct change *c, const char *path
 		    struct err *e)
 {
 	if (!*c->name)
-		return hand(g, NAME_SELF, "", e);
+		return hand_self(g, e);
 	if (!c->made)
 		return 0; /* its attributes: reported as a change of itself */
 	paths_add(&g->fresh, path);
@@ -321,21 +333,14 @@ static int send_dir_times(struct changing *g, size_t i, struct err *e)
 {
 	const struct change *c = &g->c->item[i];
 	bool last = i + 1 == g->c->n || strcmp(c->dir, g->c->item[i + 1].dir) != 0;
-	bool self = false, made = false;
 
 	if (!last || paths_cover(&g->fresh, c->dir) || send_excluded(g->p->s, c->dir, true))
 		return 0;
-	for (size_t k = i + 1; k-- && !strcmp(g->c->item[k].dir, c->dir);) {
-		made |= g->c->item[k].made;
-		self |= !g->c->item[k].name[0];
-	}
-	if (self)
-		return 0;
-	/* Replacing a file at the destination makes and removes names there. */
-	(void)made;
+	/* Also without any name made here: replacing a file at the destination makes and
+	 * removes names there. */
 	if (go(g, c->dir, e) < 0)
 		return -1;
-	return g->dir ? hand(g, NAME_SELF, "", e) : 0;
+	return g->dir ? hand_self(g, e) : 0;
 }
 
 /* Names of one inode that still are its names. */
@@ -453,7 +458,7 @@ static int send_several(struct changing *g, size_t i, struct err *e)
 		ret = go(g, dir, e);
 		/* Making the link there gives its directory new times. */
 		if (ret == 0 && g->dir)
-			ret = hand(g, NAME_SELF, "", e);
+			ret = hand_self(g, e);
 		if (ret == 0 && g->dir &&
 		    statx(g->dir->fd, name, AT_SYMLINK_NOFOLLOW, STATX_TYPE, &stx) == 0)
 			ret = hand(g, IFTODT(stx.stx_mode), name, e);
@@ -495,5 +500,6 @@ int send_changes(struct pass *p, struct changes *c, struct err *e)
 	walk_dir_put(g.dir);
 	free(g.removed.slot);
 	free(g.fresh.slot);
+	free(g.selves.slot);
 	return ret;
 }
