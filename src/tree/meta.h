@@ -39,6 +39,9 @@ int meta_xattrs(struct at at, struct buf *out, struct err *e);
 /* Borrows xattrs' bytes. */
 void meta_fill(struct meta *m, const struct statx *stx, const struct buf *xattrs);
 uint32_t meta_flags(const struct statx *stx);
+/* TREE_NOCOW or 0: costs a system call, and is only to be had on some file systems. */
+uint32_t meta_nocow(int fd);
+bool meta_may_nocow(int fd);
 uint64_t meta_rdev(const struct statx *stx);
 
 /* The list entry of a file; target is a symlink's, else "". */
@@ -52,7 +55,7 @@ void meta_list_entry(struct list_entry *out, const struct statx *stx,
  */
 int meta_set(struct at at, const struct meta *m, bool fresh, struct err *e);
 
-/* Immutable and append-only; a file system without flags is fine while none are wanted. */
+/* Immutable and append-only as told, no copy-on-write where told and possible; a file system without flags is fine while none are wanted. */
 int meta_set_flags(struct at at, uint32_t flags, struct err *e);
 /* After an EPERM: takes both away from the file; true when they were there. */
 bool meta_unprotect(struct at at);

@@ -3,9 +3,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -130,6 +134,20 @@ uint32_t meta_flags(const struct statx *stx)
 {
 	return (stx->stx_attributes & STATX_ATTR_IMMUTABLE ? TREE_IMMUTABLE : 0u) |
 	       (stx->stx_attributes & STATX_ATTR_APPEND ? TREE_APPEND : 0u);
+}
+
+uint32_t meta_nocow(int fd)
+{
+	int flags;
+
+	return ioctl(fd, FS_IOC_GETFLAGS, &flags) == 0 && flags & FS_NOCOW_FL ? TREE_NOCOW : 0u;
+}
+
+bool meta_may_nocow(int fd)
+{
+	struct statfs st;
+
+	return fstatfs(fd, &st) == 0 && st.f_type == BTRFS_SUPER_MAGIC;
 }
 
 uint64_t meta_rdev(const struct statx *stx)

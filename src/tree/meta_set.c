@@ -159,10 +159,16 @@ int meta_set_flags(struct at at, uint32_t flags, struct err *e)
 	int have, want;
 
 	if (fd < 0 || ioctl(fd, FS_IOC_GETFLAGS, &have) < 0) {
-		if (!flags)
+		if (!(flags & (TREE_IMMUTABLE | TREE_APPEND)))
 			return 0;
 		log_warn("%s: the file system of the area has no immutable flag", at.name);
 		return 0;
+	}
+	/* Refused for a file that has contents: then it was not made for this. */
+	if (flags & TREE_NOCOW && !(have & FS_NOCOW_FL)) {
+		want = have | FS_NOCOW_FL;
+		if (ioctl(fd, FS_IOC_SETFLAGS, &want) == 0)
+			have = want;
 	}
 	want = have & ~(FS_IMMUTABLE_FL | FS_APPEND_FL);
 	want |= (flags & TREE_IMMUTABLE ? FS_IMMUTABLE_FL : 0) |

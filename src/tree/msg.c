@@ -297,7 +297,7 @@ static void get_flags(struct reader *r, struct rec *out)
 	if (out->name && (out->name[len] || (len && !tree_name_ok(out->name, len))))
 		r->bad = true;
 	out->flags = get_u32(r);
-	if (out->flags & ~(uint32_t)(TREE_IMMUTABLE | TREE_APPEND))
+	if (out->flags & ~(uint32_t)(TREE_IMMUTABLE | TREE_APPEND | TREE_NOCOW))
 		r->bad = true;
 }
 

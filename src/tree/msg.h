@@ -68,8 +68,9 @@ enum rec_kind {
 	REC_FLAGS = 13,	 /* name ("" = the directory itself), flags */
 };
 
-/* Inode flags that travel. */
-enum { TREE_IMMUTABLE = 1, TREE_APPEND = 2 };
+/* Inode flags that travel.  No copy-on-write: of directories, and of files that go in pieces; for
+ * a file it must come before its contents, and makes the file when there is none. */
+enum { TREE_IMMUTABLE = 1, TREE_APPEND = 2, TREE_NOCOW = 4 };
 
 /* Everything about a file but its name, size and contents. */
 struct meta {

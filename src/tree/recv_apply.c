@@ -215,8 +215,7 @@ static int apply_record(struct dest_pass *p, struct writer *w, const struct rec 
 	case REC_META:
 		return apply_meta(rec, e);
 	case REC_FLAGS:
-		return meta_set_flags(*rec->name ? AT_NAME(rec->name) : AT_FD(w->dir),
-				      rec->flags, e);
+		return recv_flags(p, w, rec, e);
 	}
 	return 0;
 }

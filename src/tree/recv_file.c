@@ -199,3 +199,17 @@ int recv_final(struct dest_pass *p, struct writer *w, const struct rec *rec, str
 	close_fd(&w->file);
 	return 0;
 }
+
+int recv_flags(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e)
+{
+	struct stat st;
+
+	(void)p;
+	if (*rec->name && rec->flags & TREE_NOCOW &&
+	    (lstat(rec->name, &st) < 0 || !S_ISREG(st.st_mode))) {
+		own_fd int fd = open_new(w, rec->name, 0600, e);
+
+		return fd < 0 ? -1 : meta_set_flags(AT_FD(fd), rec->flags, e);
+	}
+	return meta_set_flags(*rec->name ? AT_NAME(rec->name) : AT_FD(w->dir), rec->flags, e);
+}

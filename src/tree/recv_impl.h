@@ -74,6 +74,8 @@ void writer_fini(struct writer *w);
 int recv_file(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e);
 int recv_chunk(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e);
 int recv_zeros(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e);
+/* Flags of a name or, "", of the directory itself. */
+int recv_flags(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e);
 int recv_final(struct dest_pass *p, struct writer *w, const struct rec *rec, struct err *e);
 
 /* recv_sums.c; pool_ops.work with the pass as arg, one thread. */

@@ -40,6 +40,7 @@ int tree_source_open(struct tree_source **out, const char *root, const struct tr
 		return -1;
 	}
 	s->mnt_id = stx.stx_mnt_id;
+	s->may_nocow = meta_may_nocow(s->root);
 	if (o->no_journal)
 		strcpy(s->no_journal, "it was not asked for");
 	else if (journal_open(&s->journal, s->root, root,

@@ -57,6 +57,8 @@ static int keep_flags(struct one *o, const char *name, struct err *e)
 {
 	uint32_t flags = meta_flags(&o->stx);
 
+	if (S_ISDIR(o->stx.stx_mode) && o->p->s->may_nocow)
+		flags |= meta_nocow(o->dir->fd);
 	if (!flags)
 		return 0;
 	rec_put_flags(fragment(o), name, flags);
@@ -199,9 +201,22 @@ static bool is_sparse(const struct statx *stx)
 	return stx->stx_blocks * 512 < stx->stx_size;
 }
 
+/* Before there are contents.  1: it was sent. */
+static int send_nocow(struct one *o, int fd, struct err *e)
+{
+	if (!o->p->s->may_nocow || !meta_nocow(fd))
+		return 0;
+	if (begin(o, 0, e) < 0)
+		return -1;
+	rec_put_flags(&o->r->pack.b, o->name, TREE_NOCOW);
+	o->p->flags_first = true;
+	return 1;
+}
+
 static int send_contents(struct one *o, int fd, struct err *e)
 {
 	uint64_t size = o->stx.stx_size;
+	int nocow;
 
 	o->p->n.files++;
 	if (o->p->s->opts.progress)
@@ -211,7 +226,10 @@ static int send_contents(struct one *o, int fd, struct err *e)
 	rec_put_final(fragment(o), o->name, &o->meta, size);
 	if (pack_keep(o->p->finals, &o->r->fragment, e) < 0)
 		return -1;
-	if (!o->p->to_empty || size > ALONE)
+	nocow = send_nocow(o, fd, e);
+	if (nocow < 0)
+		return -1;
+	if (!o->p->to_empty || size > ALONE || nocow)
 		return send_large_later(o->p, o->dir, o->name, &o->stx, e);
 	if (send_range(o->p, o->r, o->dir, o->name, fd, 0, size, e) < 0)
 		return -1;

@@ -51,6 +51,7 @@ struct tree_source {
 	char no_journal[256];
 	struct links *links;
 	struct tree_measure measured;
+	bool may_nocow; /* its file system knows files without copy-on-write */
 	bool passed;	/* a pass has been made: journal and since_ns are about later changes */
 	/* Files with several names whose contents got lost on the way, because the name they
 	 * were read by vanished: the next pass sends them again. */
@@ -91,6 +92,7 @@ struct pass {
 	size_t n_several;
 	struct counters n;
 	uint32_t barrier;
+	_Atomic bool flags_first; /* large files must wait for what was sent about them */
 	uint64_t start_ns;
 };
 

@@ -246,7 +246,7 @@ int send_large(struct pass *p, struct err *e)
 		return -1;
 	if (!spill_size(p->large))
 		return 0;
-	if (p->to_empty)
-		return send_whole(p, e);
-	return send_barrier(p, e) < 0 ? -1 : send_compared(p, e);
+	if ((!p->to_empty || p->flags_first) && send_barrier(p, e) < 0)
+		return -1;
+	return p->to_empty ? send_whole(p, e) : send_compared(p, e);
 }

@@ -10,14 +10,14 @@
 """
 import errno, fcntl, hashlib, mmap, os, random, signal, socket, stat, struct, sys, time
 
-FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, IMMUTABLE, APPEND = 0x80086601, 0x40086602, 0x10, 0x20
+FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, IMMUTABLE, APPEND, NOCOW = 0x80086601, 0x40086602, 0x10, 0x20, 0x800000
 
 
 def flags_of(path):
     try:
         fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         try:
-            return struct.unpack("l", fcntl.ioctl(fd, FS_IOC_GETFLAGS, b"\0" * 8))[0] & (IMMUTABLE | APPEND)
+            return struct.unpack("l", fcntl.ioctl(fd, FS_IOC_GETFLAGS, b"\0" * 8))[0] & (IMMUTABLE | APPEND | NOCOW)
         finally:
             os.close(fd)
     except OSError:
@@ -27,7 +27,7 @@ def flags_of(path):
 def set_flags(path, flags):
     fd = os.open(path, os.O_RDONLY)
     old = struct.unpack("l", fcntl.ioctl(fd, FS_IOC_GETFLAGS, b"\0" * 8))[0]
-    fcntl.ioctl(fd, FS_IOC_SETFLAGS, struct.pack("l", old & ~(IMMUTABLE | APPEND) | flags))
+    fcntl.ioctl(fd, FS_IOC_SETFLAGS, struct.pack("l", old & ~(IMMUTABLE | APPEND | NOCOW) | flags))
     os.close(fd)
 
 
@@ -216,6 +216,17 @@ def odd(d, with_flags=True):
             os.link("immlinked", "immlinked2")
             for name, flag in (("immutable", IMMUTABLE), ("append", APPEND), ("immlinked", IMMUTABLE), ("immdir", IMMUTABLE)):
                 set_flags(name, flag)
+        except OSError as e:
+            if e.errno not in (errno.EOPNOTSUPP, errno.ENOTTY):
+                raise
+    if with_flags:
+        try:
+            os.mkdir("nocowdir")
+            set_flags("nocowdir", NOCOW)
+            write("nocow", b"")
+            set_flags("nocow", NOCOW)
+            write("nocow", random.Random(6).randbytes(600000))
+            write("nocowdir/inherits", random.Random(7).randbytes(20 << 20))
         except OSError as e:
             if e.errno not in (errno.EOPNOTSUPP, errno.ENOTTY):
                 raise
