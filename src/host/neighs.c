@@ -23,13 +23,18 @@ void neighs_fini(struct neighs *l)
 }
 
 /* One of the kernel's entries; runs in the namespace. */
-static int take_entry(void *arg, const struct nl_msg *m)
+static int take_entry(void *arg, const struct nlmsghdr *h)
 {
+	const struct nl_msg *m = (const struct nl_msg *)(const void *)h; /* not longer than it says */
 	struct neighs *l = arg;
 	struct ndmsg info;
 	struct neigh one = { .ip = { .family = 0 } };
 	const void *ip, *mac;
 
+	if (!h) {
+		l->n = 0;
+		return 0;
+	}
 	if (m->head.nlmsg_type != RTM_NEWNEIGH || m->head.nlmsg_len < NLMSG_LENGTH(sizeof(info)) ||
 	    l->n == NEIGHS_MAX)
 		return 0;
@@ -56,7 +61,7 @@ static int read_here(void *arg)
 	own_nl struct nl nl = NL_INIT;
 	struct nl_msg m;
 
-	nl_begin(&m, RTM_GETNEIGH, NLM_F_DUMP, &all, sizeof(all));
+	nl_begin(&m, RTM_GETNEIGH, 0, &all, sizeof(all));
 	return nl_open(&nl, -1, NULL) < 0 ? -1 : nl_dump(&nl, &m, take_entry, arg);
 }
 

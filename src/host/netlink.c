@@ -15,6 +15,8 @@
 #include "base/own.h"
 #include "base/path.h"
 
+enum { DUMP_TRIES = 10 };
+
 int netns_call(int ns_fd, int (*fn)(void *arg), void *arg, struct err *e)
 {
 	own_fd int home = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
@@ -38,7 +40,7 @@ static int open_socket(void *arg)
 	struct nl *nl = arg;
 	int one = 1;
 
-	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
+	nl->fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, nl->protocol);
 	if (nl->fd < 0)
 		return -1;
 	/* do not send whole requests back in error replies; not vital */
@@ -46,12 +48,21 @@ static int open_socket(void *arg)
 	return 0;
 }
 
-int nl_open(struct nl *nl, int ns_fd, struct err *e)
+int nl_open_other(struct nl *nl, int ns_fd, int protocol, uint32_t groups, struct err *e)
 {
-	*nl = (struct nl)NL_INIT;
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK, .nl_groups = groups };
+
+	*nl = (struct nl){ .fd = -1, .protocol = protocol };
 	if (ns_fd >= 0 ? netns_call(ns_fd, open_socket, nl, e) < 0 : open_socket(nl) < 0)
 		return err_sys(e, "cannot open a netlink socket");
+	if (groups && bind(nl->fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+		return err_sys(e, "cannot listen on a netlink socket");
 	return 0;
+}
+
+int nl_open(struct nl *nl, int ns_fd, struct err *e)
+{
+	return nl_open_other(nl, ns_fd, NETLINK_ROUTE, 0, e);
 }
 
 void nl_close(struct nl *nl)
@@ -173,59 +184,80 @@ int nl_do(struct nl *nl, struct nl_msg *m, struct nl_msg *reply)
 	return done < 0 ? -1 : 0;
 }
 
-/* One datagram of a dump's answer.  1: it was the last. */
-static int take_listed(struct nl *nl, const uint8_t *data, size_t len, nl_each_fn *fn, void *arg,
-		       int *failed)
+/* A list comes in datagrams of several messages.  1: that was its end; 2: the list changed. */
+static int take_list(const struct nl *nl, const uint8_t *data, size_t len,
+		     nl_each_fn *fn, void *arg)
 {
-	struct nl_msg one;
+	int ret, changed = 0;
 
-	for (size_t at = 0; at + sizeof(struct nlmsghdr) <= len;) {
-		struct nlmsghdr h;
+	while (len >= sizeof(struct nlmsghdr)) {
+		const struct nlmsghdr *h = (const struct nlmsghdr *)(const void *)data;
+		size_t step = NLMSG_ALIGN(h->nlmsg_len);
 
-		memcpy(&h, data + at, sizeof(h));
-		if (h.nlmsg_len < sizeof(h) || h.nlmsg_len > len - at)
+		if (h->nlmsg_len < sizeof(*h) || h->nlmsg_len > len)
 			break;
-		if (h.nlmsg_seq == nl->seq && h.nlmsg_type == NLMSG_DONE)
-			return 1;
-		if (h.nlmsg_seq == nl->seq && h.nlmsg_type == NLMSG_ERROR) {
+		if (h->nlmsg_flags & NLM_F_DUMP_INTR)
+			changed = 2;
+		if (nl->seq && h->nlmsg_seq != nl->seq) {
+			/* not of this list */
+		} else if (h->nlmsg_type == NLMSG_ERROR) {
 			int code;
 
-			memcpy(&code, data + at + NLMSG_HDRLEN, sizeof(code));
+			memcpy(&code, data + NLMSG_HDRLEN, sizeof(code));
 			errno = -code;
 			return code ? -1 : 1;
+		} else if (h->nlmsg_type == NLMSG_DONE) {
+			return changed ? changed : 1;
+		} else if ((ret = fn(arg, h)) != 0) {
+			return ret < 0 ? ret : -1;
 		}
-		if (h.nlmsg_seq == nl->seq && h.nlmsg_len <= sizeof(one)) {
-			memset(&one, 0, sizeof(one));
-			memcpy(&one, data + at, h.nlmsg_len);
-			if (!*failed && fn(arg, &one) < 0)
-				*failed = errno ? errno : EIO;
-		}
-		at += NLMSG_ALIGN(h.nlmsg_len);
+		data += step < len ? step : len;
+		len -= step < len ? step : len;
 	}
 	return 0;
 }
 
 int nl_dump(struct nl *nl, struct nl_msg *m, nl_each_fn *fn, void *arg)
 {
-	uint8_t data[32768];
-	int done = 0, failed = 0;
+	static _Alignas(struct nlmsghdr) _Thread_local uint8_t data[64 << 10];
+	int done = 0;
 
-	m->head.nlmsg_flags &= (uint16_t)~NLM_F_ACK;
+	m->head.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	if (send_msg(nl, m) < 0)
 		return -1;
-	while (!done) {
+	for (int tries = 0; done != 1;) {
 		ssize_t n = recv(nl->fd, data, sizeof(data), 0);
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0)
+		if (n < 0 || (done = take_list(nl, data, (size_t)n, fn, arg)) < 0)
 			return -1;
-		done = take_listed(nl, data, (size_t)n, fn, arg, &failed);
+		if (done == 2 && ++tries < DUMP_TRIES) {
+			if (fn(arg, NULL) < 0 || send_msg(nl, m) < 0)
+				return -1;
+		} else if (done == 2) {
+			errno = EBUSY;
+			return -1;
+		}
 	}
-	if (!failed)
-		return done < 0 ? -1 : 0;
-	errno = failed;
-	return -1;
+	return 0;
+}
+
+int nl_drain(struct nl *nl, nl_each_fn *fn, void *arg)
+{
+	static _Alignas(struct nlmsghdr) _Thread_local uint8_t data[64 << 10];
+	struct nl any = { .seq = 0 };
+
+	for (;;) {
+		ssize_t n = recv(nl->fd, data, sizeof(data), MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return errno == EAGAIN ? 0 : -1;
+		if (take_list(&any, data, (size_t)n, fn, arg) < 0)
+			return -1;
+	}
 }
 
 const void *nl_find(const struct nl_msg *m, size_t skip, uint16_t type, size_t min)

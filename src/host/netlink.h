@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * host/netlink.h - the few rtnetlink requests that containers' networks need, without
+ * host/netlink.h - the few netlink requests that containers' networks need, without
  * starting a program: at the switch every millisecond is downtime.
  *
  * A struct nl is a socket in one network namespace (that of the caller when it was
@@ -20,14 +20,17 @@
 
 struct nl {
 	int fd;
+	int protocol;
 	uint32_t seq;
 };
 
 #define NL_INIT { .fd = -1 }
 #define own_nl __attribute__((cleanup(nl_close)))
 
-/* ns_fd: an open network namespace, or -1 for ours. */
+/* ns_fd: an open network namespace, or -1 for ours.  The second is for another protocol than
+ * NETLINK_ROUTE; groups: of its multicast groups, as a mask. */
 int nl_open(struct nl *nl, int ns_fd, struct err *e);
+int nl_open_other(struct nl *nl, int ns_fd, int protocol, uint32_t groups, struct err *e);
 void nl_close(struct nl *nl);
 
 /* A request under construction. */
@@ -52,10 +55,16 @@ void nl_nest_end(struct nl_msg *m, size_t at);
  * reply (may be NULL): the first message that came before the acknowledgement. */
 int nl_do(struct nl *nl, struct nl_msg *m, struct nl_msg *reply);
 
-/* A request with NLM_F_DUMP: every message of the answer goes to fn, in order; its -1 (errno set)
- * is ours, after the whole answer.  -1 with errno. */
-typedef int nl_each_fn(void *arg, const struct nl_msg *m);
+/*
+ * Asks for a list (NLM_F_DUMP is added) and gives every message of it to fn, which returns 0 to go
+ * on.  Asked again when the list changed meanwhile: fn is told by a NULL that it begins anew.
+ * 0, or -1 with errno, also fn's -1: then the socket is of no more use.
+ */
+typedef int nl_each_fn(void *arg, const struct nlmsghdr *h);
 int nl_dump(struct nl *nl, struct nl_msg *m, nl_each_fn *fn, void *arg);
+/* What has come by itself (multicast) is given to fn; never waits.  -1 with ENOBUFS: some of
+ * it was lost. */
+int nl_drain(struct nl *nl, nl_each_fn *fn, void *arg);
 
 /* The payload of attribute `type` among those that begin `skip` bytes behind the header;
  * NULL when there is none with at least `min` bytes. */
