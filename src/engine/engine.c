@@ -219,5 +219,6 @@ void ct_parts_fini(struct ct_parts *p)
 	free(p->root);
 	free(p->netns);
 	free(p->freezer);
+	strv_fini(&p->ifs);
 	*p = (struct ct_parts)CT_PARTS_INIT;
 }

@@ -84,6 +84,7 @@ struct ct_parts {
 	char *root;	   /* where its root is mounted here */
 	char *netns;	   /* file of its network namespace */
 	char *freezer;	   /* directory of its cgroup in the hierarchy that freezes */
+	struct strv ifs;   /* interfaces that the engine makes in it */
 	bool routed;	   /* all its addresses are, by a route of this server each */
 	bool has_cgroups;  /* it made cgroups of its own below it (systemd) */
 };

@@ -30,18 +30,18 @@ static bool has_cgroups(pid_t pid)
 	return false;
 }
 
-/* A bridge delivers to it without asking our routes. */
-static bool is_routed(const struct vz *v)
+/* Its interfaces; and are all routed?  A bridge delivers to it without asking our routes. */
+static void fill_net(const struct vz *v, struct ct_parts *out)
 {
 	own_ctnet struct ctnet net = CTNET_INIT;
 
 	if (vz_net(v, &net, NULL) < 0)
-		return false;
+		return;
+	out->routed = true;
 	for (size_t i = 0; i < net.n; i++) {
-		if (net.ifs[i].bridge[0])
-			return false;
+		strv_add(&out->ifs, net.ifs[i].name);
+		out->routed &= !net.ifs[i].bridge[0];
 	}
-	return true;
 }
 
 int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e)
@@ -58,8 +58,8 @@ int vz_parts(const struct ct *ct, struct ct_parts *out, struct err *e)
 				  .root = xstrdup(ct->root),
 				  .netns = xstrdup(v.netns),
 				  .freezer = freezer_find(s.pid, group, e),
-				  .routed = is_routed(&v),
 				  .has_cgroups = has_cgroups(s.pid) };
+	fill_net(&v, out);
 	if (out->freezer)
 		return 0;
 	ct_parts_fini(out);

@@ -260,6 +260,15 @@ static int on_live_place(struct agent *a, const struct frame *f, struct err *e)
 	return reply_empty(a, f, e);
 }
 
+static int on_live_net(struct agent *a, const struct frame *f, struct err *e)
+{
+	bool asked;
+
+	if (online_dest_net(a->online, f, &asked, e) < 0)
+		return -1;
+	return asked ? reply_empty(a, f, e) : 0;
+}
+
 static int on_live_image(struct agent *a, const struct frame *f, struct err *e)
 {
 	return online_dest_image(a->online, f, e);
@@ -377,6 +386,7 @@ static const struct handler {
 	{ PROTO_LIVE_OPEN, "live-open", AT_AREA, on_live_open },
 	{ PROTO_LIVE_ARM, "live-arm", AT_LIVE, on_live_arm },
 	{ PROTO_LIVE_PLACE, "live-place", AT_LIVE, on_live_place },
+	{ PROTO_LIVE_NET, "live-net", AT_LIVE, on_live_net },
 	{ PROTO_LIVE_IMAGE, "live-image", AT_LIVE, on_live_image },
 	{ PROTO_LIVE_RESTORE, "live-restore", AT_LIVE, on_live_restore },
 	{ PROTO_LIVE_WAIT, "live-wait", AT_ENDED, on_live_wait },

@@ -15,6 +15,7 @@
 #include "host/neighs.h"
 #include "mem/store.h"
 #include "move/msg.h"
+#include "move/online_net.h"
 #include "tree/recv.h"
 #include "wire/proto.h"
 
@@ -50,6 +51,7 @@ struct online_dest {
 	struct revive *revive;
 	struct tree_dest *tree[PLACES_MAX];
 	struct syncing syncing;
+	struct buf net; /* LIVE_NET so far */
 	uint64_t image_budget;
 	bool ran, filled;
 };
@@ -183,6 +185,11 @@ int online_dest_place(struct online_dest *o, const struct msg_live_place *m, str
 	return tree_dest_pass(o->tree[m->index], o->streams->peer, 1, &st, e);
 }
 
+int online_dest_net(struct online_dest *o, const struct frame *f, bool *asked, struct err *e)
+{
+	return online_net_take(&o->net, f, o->parts.netns, asked, e);
+}
+
 int online_dest_image(struct online_dest *o, const struct frame *f, struct err *e)
 {
 	if (!o->revive)
@@ -307,5 +314,6 @@ void online_dest_free(struct online_dest *o)
 	revive_free(o->revive);
 	store_free(o->store);
 	ct_parts_fini(&o->parts);
+	buf_fini(&o->net);
 	free(o);
 }

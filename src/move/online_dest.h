@@ -20,6 +20,8 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 		     struct streams *streams, const struct msg_live_open *m, struct err *e);
 int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct err *e);
 int online_dest_place(struct online_dest *o, const struct msg_live_place *m, struct err *e);
+/* *asked: an answer is waited for */
+int online_dest_net(struct online_dest *o, const struct frame *f, bool *asked, struct err *e);
 int online_dest_image(struct online_dest *o, const struct frame *f, struct err *e);
 /* The files are complete: they go to the disk while the processes are restored. */
 struct tree_dest;

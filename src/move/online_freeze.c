@@ -207,7 +207,7 @@ int online_step_restore(void *ctx, struct err *e)
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
 
-	if (imgdir_send(save_images(o->save), send_piece, s, e) < 0)
+	if (online_net_send_news(s, e) < 0 || imgdir_send(save_images(o->save), send_piece, s, e) < 0)
 		return -1;
 	if (o->track) {
 		if (save_hidden(o->save, o->track, &b, e) < 0)

@@ -34,7 +34,8 @@ void online_fini(struct online *o)
 	ct_parts_fini(&o->parts);
 	hold_close(&o->hold);
 	neighs_fini(&o->neighs);
-	*o = (struct online){ .hold = HOLD_INIT };
+	online_net_close(&o->net);
+	*o = (struct online)ONLINE_INIT;
 }
 
 bool online_wanted(const void *ctx)
@@ -95,6 +96,7 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 			findings_note(found, FINDING_NOTE, "processes", "%s", text);
 		blocks += obs.v[i].blocks;
 	}
+	online_net_check(s, &parts, found);
 	if (!blocks)
 		findings_note(found, FINDING_PASS, "processes", "%zu processes can be moved",
 			      obs.nr_tasks);
@@ -325,7 +327,7 @@ int online_step_arm(void *ctx, struct err *e)
 	msg_live_arm_put(&b, &m);
 	ret = peer_call(s->remote.peer, PROTO_LIVE_ARM, &b, &f, e);
 	free(m.shared);
-	if (ret < 0 || open_places(s, e) < 0)
+	if (ret < 0 || online_net_send(s, e) < 0 || open_places(s, e) < 0)
 		return -1;
 	if (o->parts.routed && hold_open(&o->hold, &s->desc.addresses, &why) < 0)
 		log_info("packets are not held at the switch: %s", why.msg);

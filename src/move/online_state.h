@@ -14,6 +14,7 @@
 #include "mem/send.h"
 #include "mem/serve.h"
 #include "mem/track.h"
+#include "move/online_net.h"
 #include "tree/exclude.h"
 #include "tree/send.h"
 
@@ -23,6 +24,7 @@ struct online {
 	struct track *track;
 	struct sender *sender;
 	bool iterate, lazy;	/* how the memory goes */
+	struct online_net net;
 	struct neighs neighs;	/* that it knows; bridged only */
 	struct hold hold;	/* packets for it wait here meanwhile */
 	struct serve *serve;	/* lazy: what is asked for is given by a thread */
@@ -37,5 +39,7 @@ struct online {
 	double freeze_ms, dump_ms, memory_ms, files_ms, places_ms;
 	char note[256];		/* why it went otherwise than asked; "" */
 };
+
+#define ONLINE_INIT { .hold = HOLD_INIT, .net = ONLINE_NET_INIT }
 
 #endif

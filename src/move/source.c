@@ -522,7 +522,7 @@ int move_run(const struct job *job, struct events *ev, struct err *e)
 			    .guard = GUARD_INIT,
 			    .origin = ORIGIN_INIT,
 			    .remote = REMOTE_INIT,
-			    .online = { .hold = HOLD_INIT },
+			    .online = ONLINE_INIT,
 			    .phase = -1,
 			    .begun_ns = clock_ns() };
 	char host[256] = "localhost";

@@ -61,6 +61,7 @@ enum proto_type {
 	PROTO_LIVE_RESTORE = 33, /* S; restore, held */
 	PROTO_LIVE_WAIT = 34,	 /* S; answered when all memory is in place */
 	PROTO_LIVE_MEM_END = 35, /* S; one-way: the last frame of a memory stream */
+	PROTO_LIVE_NET = 36,	 /* S; the state of its network; one-way while frozen */
 
 	/* tree/: 64..95, one-way unless the table in tree/msg.h says otherwise */
 	PROTO_TREE_FIRST = 64,
