@@ -22,28 +22,43 @@
 
 enum { TEXT_MAX = 4 << 20, ASK_MS = 60000, SCAN_MS = 600000, XATTR_FILTER_SINCE = 30100 };
 
-/* The program for the source lies beside this one, in the bin next to our sbin, or
- * where programs are. */
-static int open_vzhwcalc(struct err *e)
+/* "i386" … "i686" */
+static bool is_x86_32(const char *machine)
 {
-	static const char *const beside[] = { "vzhwcalc", "../bin/vzhwcalc" };
-	static const char *const places[] = { "/usr/local/bin/vzhwcalc", "/usr/bin/vzhwcalc" };
+	return strlen(machine) == 4 && machine[0] == 'i' && !strcmp(machine + 2, "86");
+}
+
+/* The program for the source lies beside this one, in the bin next to our sbin, or
+ * where programs are.  There is one of its own for 32-bit servers. */
+static int open_vzhwcalc(const char *machine, struct err *e)
+{
+	static const char *const places[] = { "/usr/local/bin", "/usr/bin" };
+	const char *name = is_x86_32(machine) ? "vzhwcalc-i386" : "vzhwcalc";
 	char self[PATH_MAX] = "";
 	ssize_t len = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	char *slash = len > 0 ? strrchr(self, '/') : NULL;
+	own_strv struct strv dirs = STRV_INIT;
 	int fd = -1;
 
-	if (slash)
+	if (slash) {
 		*slash = '\0';
-	for (size_t i = 0; slash && fd < 0 && i < array_len(beside); i++) {
-		own_free char *path = xasprintf("%s/%s", self, beside[i]);
+		strv_add(&dirs, self);
+		strv_addf(&dirs, "%s/../bin", self);
+	}
+	for (size_t i = 0; i < array_len(places); i++)
+		strv_add(&dirs, places[i]);
+	for (size_t i = 0; fd < 0 && i < dirs.n; i++) {
+		own_free char *path = xasprintf("%s/%s", dirs.item[i], name);
 
 		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd >= 0)
+			log_debug("the source is measured by %s", path);
 	}
-	for (size_t i = 0; fd < 0 && i < array_len(places); i++)
-		fd = open(places[i], O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
-		err_set(e, ERR_ABSENT, "the program vzhwcalc is not here");
+		err_set(e, ERR_ABSENT, "the program %s is not here", name);
+		if (is_x86_32(machine))
+			return err_hint(e, "pmigrate was built without it (scripts/musl-i386); or run "
+					   "one on the source and give its file with -c");
 		return err_hint(e, "it comes with pmigrate; or run it on the source and give -c");
 	}
 	return fd;
@@ -72,13 +87,21 @@ static const char measure[] =
 static int measure_source(struct into *n, char **config, struct err *e)
 {
 	const char *quota[] = { "--quota", n->job->quota_part, NULL };
-	own_fd int program = open_vzhwcalc(e);
 	own_free char *text = NULL;
+	own_fd int program = -1;
+	struct err why = ERR_INIT;
 	char *mark;
 	int code = 0;
 
-	if (program < 0)
+	program = open_vzhwcalc(n->machine, &why);
+	if (program < 0 && n->job->hw_config) {
+		event_warning(n->ev, "%s", why.msg);
+		return 1;
+	}
+	if (program < 0) {
+		*e = why;
 		return -1;
+	}
 	if (into_ssh_run(&n->ssh, measure, n->job->quota_part ? quota : NULL, program, TEXT_MAX,
 			 SCAN_MS, &text, &code, e) < 0)
 		return -1;
@@ -188,11 +211,9 @@ int into_look(struct into *n, struct err *e)
 static void check_machine(struct into *n, struct findings *f)
 {
 	struct utsname u;
-	bool x86 = strlen(n->machine) == 4 && n->machine[0] == 'i' &&
-		   !strcmp(n->machine + 2, "86");
 
 	if (uname(&u) < 0 || !n->machine[0] || !strcmp(u.machine, n->machine) ||
-	    (x86 && !strcmp(u.machine, "x86_64"))) {
+	    (is_x86_32(n->machine) && !strcmp(u.machine, "x86_64"))) {
 		findings_note(f, FINDING_PASS, "technologies", "its programs (%s) run here",
 			      n->machine[0] ? n->machine : "of an unknown kind");
 		return;
