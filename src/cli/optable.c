@@ -31,6 +31,7 @@ FLAG(set_dry_run, dry_run)
 FLAG(set_verbose, verbose)
 FLAG(set_no_progress, no_progress)
 FLAG(set_keep_src, keep_src)
+FLAG(set_take_addresses, take_addresses)
 
 /* A text of the job: not empty, the last one counts. */
 #define TEXT(func, member, what)                                                    \
@@ -223,7 +224,9 @@ static const struct option_row rows_into[] = {
 	      "do not copy these (rules of rsync; repeatable)"),
 	VALUE('S', "srvstop", "SERVICES", NULL, set_srvstop,
 	      "services to stop there during the last pass (repeatable)"),
-	PLAIN('s', "nostart", set_nostart, "do not start the Container afterwards"),
+	PLAIN(0, "take-addresses", set_take_addresses,
+	      "afterwards the server gives its addresses up and the Container starts"),
+	PLAIN('s', "nostart", set_nostart, "do not start the Container afterwards (the default)"),
 };
 
 static const struct option_row rows_vv[] = {

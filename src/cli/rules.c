@@ -142,6 +142,9 @@ static int rules_into(struct options *o, struct err *e)
 	if (!j->src.where.host && j->src_kind == KIND_SERVER && !j->dst.where.host)
 		return refuse(e, "h localhost c localhost",
 			      "a server cannot become a Container of itself");
+	if (j->take_addresses && j->nostart)
+		return refuse(e, "--take-addresses with --nostart",
+			      "nobody would have the addresses then");
 	if (j->quota_part && j->quota_part[0] == '-')
 		return err_set(e, ERR_USAGE, "--quota '%s' is no partition", j->quota_part);
 	return 0;

@@ -15,11 +15,25 @@
 
 /* --- the steps --------------------------------------------------------------------- */
 
-static bool has_services(const void *ctx)
+static bool has_keeper(const void *ctx)
 {
 	const struct into *n = ctx;
 
-	return n->job->srvstop.n > 0;
+	return n->job->srvstop.n > 0 || n->job->take_addresses;
+}
+
+static bool goes_on(const void *ctx)
+{
+	const struct into *n = ctx;
+
+	return has_keeper(n) && !n->job->take_addresses;
+}
+
+static bool takes(const void *ctx)
+{
+	const struct into *n = ctx;
+
+	return n->job->take_addresses;
 }
 
 static int step_begin(void *ctx, struct err *e)
@@ -37,12 +51,29 @@ static int step_stop(void *ctx, struct err *e)
 	return into_services_stop(ctx, e);
 }
 
+/* Also after a failure, and twice.  -1: the copy is worth nothing. */
+static int start_services(struct into *n, struct err *e)
+{
+	own_strv struct strv failed = STRV_INIT;
+	own_free char *names = NULL;
+
+	if (into_services_start(n, &failed, e) < 0)
+		return -1;
+	if (!failed.n)
+		return 0;
+	names = strv_join(&failed, " ");
+	err_set(&n->services_err, ERR_START, "on %s these services do not start again: %s",
+		n->source, names);
+	event_warning(n->ev, "%s", n->services_err.msg);
+	return 0;
+}
+
 static void undo_stop(void *ctx)
 {
 	struct into *n = ctx;
 	struct err e = ERR_INIT;
 
-	if (into_services_start(n, &e) < 0)
+	if (start_services(n, &e) < 0)
 		event_warning(n->ev, "%s", e.msg);
 }
 
@@ -64,12 +95,20 @@ static int step_register(void *ctx, struct err *e)
 /* All is read: the services go on.  One that does not is told at the end. */
 static int step_restart(void *ctx, struct err *e)
 {
-	struct into *n = ctx;
+	return start_services(ctx, e);
+}
 
-	(void)e;
-	if (into_services_start(n, &n->services_err) < 0)
-		event_warning(n->ev, "%s", n->services_err.msg);
-	return 0;
+/* The Container takes over: into_take.c.  When it cannot, the server goes on. */
+static int step_take(void *ctx, struct err *e)
+{
+	struct into *n = ctx;
+	struct err why = ERR_INIT;
+
+	if (into_take(n, e) == 0)
+		return 0;
+	if (!n->given && start_services(n, &why) < 0)
+		event_warning(n->ev, "%s", why.msg);
+	return -1;
 }
 
 static int step_services(void *ctx, struct err *e)
@@ -86,12 +125,13 @@ static int step_services(void *ctx, struct err *e)
 static const struct step from_server[] = {
 	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, NULL },
 	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy, NULL },
-	{ "stop", PHASE_STOP, STEP_REVERSIBLE, has_services, step_stop, undo_stop },
+	{ "stop", PHASE_STOP, STEP_REVERSIBLE, has_keeper, step_stop, undo_stop },
 	{ "last", PHASE_LAST, STEP_REVERSIBLE, NULL, step_last, NULL },
-	{ "restart", PHASE_LAST, STEP_REVERSIBLE, has_services, step_restart, NULL },
+	{ "restart", PHASE_LAST, STEP_REVERSIBLE, goes_on, step_restart, NULL },
 	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
 	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
-	{ "services", PHASE_HOLD, STEP_AFTER, has_services, step_services, NULL },
+	{ "take", PHASE_START, STEP_AFTER, takes, step_take, NULL },
+	{ "services", PHASE_HOLD, STEP_AFTER, has_keeper, step_services, NULL },
 	{ .name = NULL },
 };
 
@@ -105,6 +145,7 @@ static const struct step from_image[] = {
 	{ "copy", PHASE_COPY, STEP_REVERSIBLE, NULL, step_copy_image, NULL },
 	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
 	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
+	{ "take", PHASE_START, STEP_AFTER, takes, step_take, NULL },
 	{ .name = NULL },
 };
 
@@ -145,16 +186,41 @@ void into_note(struct into *n, const char *word, const char *fmt, ...)
 	event_finding(n->ev, &f.item[0]);
 }
 
+static void tell_not_started(struct into *n)
+{
+	if (n->started)
+		into_note(n, "started",
+			  n->image ? "Container %s runs: %s must stay shut off" :
+				     "Container %s runs with the addresses of %s, which has them no "
+				     "more until it is rebooted: switch it off, or keep it off the network",
+			  n->desc.id, n->source);
+	else if (n->image)
+		into_note(n, "not_started",
+			  "Container %s is not started: %s must stay shut off then; "
+			  "pctl start %s", n->desc.id, n->source, n->desc.id);
+	else if (n->given)
+		into_note(n, "not_started",
+			  "%s has given its addresses up, but Container %s does not run: pctl start %s; "
+			  "a reboot gives them back to the server", n->source, n->desc.id, n->desc.id);
+	else
+		into_note(n, "not_started",
+			  "Container %s is not started: %s still has its addresses; stop "
+			  "that one, then: pctl start %s (--take-addresses does both at once)",
+			  n->desc.id, n->source, n->desc.id);
+}
+
 static void tell_end(struct into *n)
 {
 	char host[256] = "localhost";
 	struct final_state f = {
 		.id = n->source,
 		.source = n->source,
-		.source_state = n->image ? "stopped" : "running",
+		.source_state = n->image || n->given ? "stopped" : "running",
 		.destination = host,
 		.destination_id = n->desc.id,
-		.destination_state = n->registered ? "stopped" : "absent",
+		.destination_state = n->started	   ? "running" :
+				     n->registered ? "stopped" :
+						     "absent",
 	};
 
 	gethostname(host, sizeof(host) - 1);
@@ -162,12 +228,7 @@ static void tell_end(struct into *n)
 		n->account.mode = "cold";
 		n->account.total_ms = (double)(clock_ns() - n->begun_ns) / 1e6;
 		event_account(n->ev, &n->account);
-		into_note(n, "not_started",
-			  n->image ? "Container %s is not started: %s must stay shut off then; "
-				     "pctl start %s" :
-				     "Container %s is not started: %s still has its addresses; stop "
-				     "that one, then: pctl start %s",
-			  n->desc.id, n->source, n->desc.id);
+		tell_not_started(n);
 	}
 	event_state(n->ev, &f);
 }

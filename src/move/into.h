@@ -11,12 +11,14 @@
  *	restart   the services of the source			(h)
  *	settle    nodes, POST_MIGRATE, name, resolver, quotas
  *	register  the config: from here on the Container exists (COMMIT)
+ *	take      --take-addresses: it is made ready, the server gives its addresses
+ *	          up, it runs; the services there stay stopped
  *
  * The source is only read, but for the services.  They are stopped by a small shell
- * there that starts them again when its connection ends, however it ends: also when
- * this program is killed.  A failed copy leaves the area and a note of whose it is
- * in INTO_DIR/CTID; the next try of the same source sends the rest.  The Container is
- * not started: the source still has the addresses.
+ * there that starts them again when its connection ends, however it ends, or is silent:
+ * also when this program is killed or the link is cut.  A failed copy leaves the area and a note of whose it is
+ * in INTO_DIR/CTID; the next try of the same source sends the rest.  Without "take"
+ * the Container is not started: the source still has the addresses.
  */
 #ifndef MOVE_INTO_H
 #define MOVE_INTO_H
@@ -62,6 +64,7 @@ struct into {
 	/* open while it goes on */
 	int lock_fd;
 	struct child keeper;	   /* on the source: has the stopped services */
+	uint64_t beat_ns;	   /* when it heard of us last */
 	struct err services_err;   /* of those that do not start again */
 	char *quotas;		   /* of -q: lines "u|g id bsoft bhard isoft ihard" */
 	struct dist_changes changes;
@@ -71,6 +74,8 @@ struct into {
 	uint64_t begun_ns;
 	struct account account;
 	bool registered;
+	bool given;	 /* the source has no addresses any more */
+	bool started;
 };
 
 /* The whole; as move_run. */
@@ -99,14 +104,23 @@ int into_copy(struct into *n, bool last, struct err *e);
 /* into_services.c: are all of -S services there? */
 int into_services_check(struct into *n, struct err *e);
 int into_services_stop(struct into *n, struct err *e);
-/* Also after a failure, and twice. */
-int into_services_start(struct into *n, struct err *e);
+/* "We are still here": to be called at least once a second while they are stopped. */
+void into_services_beat(struct into *n);
+/* Also after a failure, and twice.  Names of those that do not go to `failed`.  -1: nobody
+ * knows whether all of them were stopped all the time. */
+int into_services_start(struct into *n, struct strv *failed, struct err *e);
+/* Instead: they stay stopped, and the source's addresses are taken away from it in a
+ * second.  -1: nothing was. */
+int into_services_give(struct into *n, struct err *e);
 
 /* into_image.c: what into_look is for a server; a running machine becomes one.  Then
  * all files of its disks. */
 int into_image_look(struct into *n, struct err *e);
 int into_image_copy(struct into *n, struct err *e);
 void into_image_free(struct into_image *i); /* NULL is fine */
+
+/* into_take.c: the Container runs, in place of its source. */
+int into_take(struct into *n, struct err *e);
 
 /* into_settle.c */
 int into_settle(struct into *n, struct err *e);

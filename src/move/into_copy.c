@@ -76,6 +76,7 @@ static int watch(struct child *c, struct reading *r, int *status, struct err *e)
 
 		if (cancel_requested())
 			return cancel_err(e);
+		into_services_beat(r->n);
 		if (k > 0 && pfd[0].revents && !take_output(r, c->out))
 			break;
 		if (c->pid > 0)

@@ -78,6 +78,7 @@ struct job {
 	char *dist;		/* -d */
 	struct strv excludes;	/* --exclude */
 	struct strv srvstop;	/* -S */
+	bool take_addresses;	/* its addresses may move at once */
 };
 
 #define own_job __attribute__((cleanup(job_fini)))

@@ -55,6 +55,31 @@ expect_exit 137 on b env PMIGRATE_FAULT=into.last.done:kill "${MOVE[@]}"
 wait_for 20 ticking
 expect_eq "$(stops)" 2 'stops after a kill'
 
+# the link is cut while they are stopped: the source starts them by itself, the cut goes on
+stopped() { ! ticking; }
+on_bg b env PMIGRATE_FAULT=into.last:stop "${MOVE[@]}" -t 5
+wait_for 60 stopped
+lab_do cut a
+wait_for 20 ticking
+pkill -CONT -P $bg # nsenter, stopped as it is, wakes it
+code=0
+wait $bg || code=$?
+[ $code != 0 ] || fail "it succeeded over a link that was cut while the services were stopped"
+lab_do mend a
+expect_eq "$(stops)" 3 'stops after a cut link'
+
+# pmigrate is silent for too long: they go on, and the copy is not taken for one of a single moment
+on_bg b env PMIGRATE_FAULT=into.last:stop "${MOVE[@]}" -t 5
+wait_for 60 stopped
+wait_for 20 ticking
+pkill -CONT -P $bg # nsenter, stopped as it is, wakes it
+code=0
+wait $bg || code=$?
+[ $code != 0 ] || fail "it succeeded though the services went on meanwhile"
+grep -q 'was silent for so long' "$bg_out" || { cat "$bg_out" >&2 && fail "the reason is not told"; }
+kept || fail "the area is not kept after a silence"
+expect_eq "$(stops)" 4 'stops after a silence'
+
 # another server's half-made area is not touched
 expect_exit 9 on b pmigrate h root@10.77.0.2 c 105 --exclude /vz --exclude /usr --dist debian-13
 kept || fail "another server's try changed the area"
@@ -65,7 +90,7 @@ expect_exit 0 on b "${MOVE[@]}"
 sent=$(grep -o '"wire_bytes":[0-9]*' "$OUT" | tail -n 1 | cut -d: -f2)
 [ "$sent" -lt 10000000 ] || fail "$sent bytes were sent again"
 ticking || fail "the service does not run afterwards"
-expect_eq "$(stops)" 3 'stops at last'
+expect_eq "$(stops)" 5 'stops at last'
 on b test -e /etc/vz/conf/105.conf
 for i in 1 20 40; do
 	expect_eq "$(on b sh -c "sha256sum </vz/private/105/data/$i")" \

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+/*
+ * --take-addresses: the administrator has said that the server's addresses may move.
+ *
+ * Everything that can fail is tried while the source still has them.  Then the source
+ * gives them up (it cannot be asked any more, so it does so by itself), nobody answers at
+ * them, and the Container starts.
+ */
+#include <arpa/inet.h>
+#include <netdb.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "move/into.h"
+
+enum { CONNECT_MS = 1000, SILENT_MS = 15000, PAUSE_US = 100000 };
+
+/* Does anybody take or refuse a connection there?  Silence and "unreachable" are no. */
+static bool answers(const char *address, uint16_t port)
+{
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICHOST };
+	struct addrinfo *a = NULL;
+	struct pollfd pfd = { .events = POLLOUT };
+	own_fd int fd = -1;
+	char text[8];
+	int error = 0;
+	socklen_t len = sizeof(error);
+
+	snprintf(text, sizeof(text), "%u", port ? port : 22u);
+	if (getaddrinfo(address, text, &hints, &a) != 0)
+		return false;
+	fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && connect(fd, a->ai_addr, a->ai_addrlen) < 0)
+		error = errno;
+	freeaddrinfo(a);
+	pfd.fd = fd;
+	if (error == EINPROGRESS) {
+		if (poll(&pfd, 1, CONNECT_MS) <= 0 ||
+		    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) < 0)
+			return false;
+	}
+	return fd >= 0 && (error == 0 || error == ECONNREFUSED);
+}
+
+static int wait_silent(struct into *n, struct err *e)
+{
+	uint64_t deadline = clock_deadline(SILENT_MS);
+
+	for (size_t i = 0; i < n->plan.addresses.n; i++) {
+		const char *a = n->plan.addresses.item[i];
+
+		while (answers(a, n->where->port)) {
+			if (clock_left_ms(deadline) <= 0) {
+				err_set(e, ERR_START, "%s still answers at %s", n->source, a);
+				return err_hint(e, "take it away there, then: pctl start %s",
+						n->desc.id);
+			}
+			usleep(PAUSE_US);
+		}
+	}
+	return 0;
+}
+
+/* All but running, and back: its addresses lead nowhere on this server meanwhile, so the
+ * source is not heard for that moment. */
+static int rehearse(struct into *n, struct err *e)
+{
+	if (n->ops->hold(&n->ct, e) == 0)
+		return n->ops->unhold(&n->ct, e);
+	n->ops->unhold(&n->ct, NULL);
+	return err_wrap(e, "Container %s cannot start", n->desc.id);
+}
+
+int into_take(struct into *n, struct err *e)
+{
+	if (rehearse(n, e) < 0)
+		return -1;
+	if (!n->image) {
+		if (into_services_give(n, e) < 0)
+			return -1;
+		n->given = true;
+		if (wait_silent(n, e) < 0)
+			return -1;
+	}
+	if (n->ops->start(&n->ct, e) < 0)
+		return -1;
+	n->started = true;
+	return 0;
+}
