@@ -79,9 +79,9 @@ trap test_end EXIT
 trap 'exit 143' TERM
 trap 'exit 130' INT
 
-# Ask again, every tenth of a second, until the command succeeds; fail after SECONDS.
+# Ask again, every tenth of a second, until the command succeeds; fail after SECONDS (longer on slow machines).
 wait_for() { # SECONDS COMMAND...
-	local deadline=$((SECONDS + $1 + 1))
+	local deadline=$((SECONDS + $1 * ${TIME_FACTOR:-1} + 1))
 	shift
 	until "$@" >/dev/null 2>&1; do
 		[ $SECONDS -lt $deadline ] || fail "still not so: $*"
