@@ -218,7 +218,11 @@ int track_frozen(struct track *t, struct sender *s, struct err *e)
 		return -1;
 	procs_last_look(&t->procs);
 	met = clock_ns();
-	if (look_at_mappings(t, s, false, &dropped, e) < 0 || take_executable(t, s, e) < 0)
+	if (look_at_mappings(t, s, false, &dropped, e) < 0)
+		return -1;
+	if (t->soft)
+		soft_prepare(t);
+	if (take_executable(t, s, e) < 0)
 		return -1;
 	log_debug("frozen: %zu processes met in %.1f ms, mappings of %zu spaces in %.1f ms", t->procs.n,
 		  (double)(met - began) / 1e6, t->nr_spaces, (double)(clock_ns() - met) / 1e6);
@@ -242,8 +246,10 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	r->dirty_pages = t->early_pages;
 	for (size_t i = 0; i < t->nr_spaces; i++)
 		r->present_pages += t->spaces[i]->present.pages;
-	for (size_t i = 0; i < t->nr_spaces; i++)
+	for (size_t i = 0; !t->soft && i < t->nr_spaces; i++)
 		scan_views(t, t->spaces[i], true);
+	if (t->soft)
+		suspect_all(t);
 	ret = scan_all(t, &w, s, lazy, r, e);
 	work_fini(&w);
 	scanned = clock_ns();

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "mem/soft.h"
 #include "mem/track_priv.h"
 
 void suspect_all(struct track *t)
@@ -87,10 +88,11 @@ static struct space *space_of(struct track *t, const struct proc *p)
 
 static int add_space(struct track *t, const struct proc *p, bool running, struct err *e)
 {
+	enum space_how how = t->soft ? SPACE_SOFT : running ? SPACE_UFFD : SPACE_NOT_YET;
 	struct err own = ERR_INIT;
 	struct space *s;
 
-	if (space_open(&s, p->pid, p->vpid, running, &t->attach_max_ns, &own) < 0) {
+	if (space_open(&s, p->pid, p->vpid, how, &t->attach_max_ns, &own) < 0) {
 		if (own.code == ERR_ABSENT)
 			return 0;
 		if (e)
@@ -338,6 +340,8 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 			 m->start, m->end);
 		meet_shm(t, path, m->name, m->dev, m->ino);
 	}
+	if (s->scan.soft)
+		soft_forget(s->scan.soft, &gone);
 	if (!gone.n || !s->announced || !to)
 		return 0;
 	*dropped = true;

@@ -10,6 +10,7 @@
 #include <sys/utsname.h>
 
 #include "base/own.h"
+#include "mem/soft.h"
 
 /* linux/fs.h and userfaultfd.h of Linux 6.7; older headers lack them. */
 struct page_region_ {
@@ -254,9 +255,12 @@ enum scan_result scan_private(const struct scan_space *s, const struct map *m, b
 			      struct pageset *present, struct pageset *dirty)
 {
 	own_pageset struct pageset ignored = PAGESET_INIT;
-	enum scan_result r = s->uffd < 0 ? SCAN_WHOLE
-					 : walk_private(s, m, arm, false, present, dirty);
+	enum scan_result r;
 
+	if (s->soft)
+		return soft_private(s->soft, s->pagemap, m, arm, present, dirty) ? SCAN_TRACKED
+										 : SCAN_GONE;
+	r = s->uffd < 0 ? SCAN_WHOLE : walk_private(s, m, arm, false, present, dirty);
 	if (r != SCAN_WHOLE)
 		return r;
 	if (!arm)
@@ -336,8 +340,11 @@ enum scan_result scan_shared(const struct scan_space *s, const struct map *m, bo
 			     struct pageset *tables, struct pageset *dirty)
 {
 	own_pageset struct pageset now = PAGESET_INIT, went = PAGESET_INIT;
-	enum scan_result r = s->uffd < 0 ? SCAN_WHOLE : walk_written(s, m, arm, dirty);
+	enum scan_result r;
 
+	if (s->soft)
+		return soft_shared(s->pagemap, m, dirty) ? SCAN_TRACKED : SCAN_GONE;
+	r = s->uffd < 0 ? SCAN_WHOLE : walk_written(s, m, arm, dirty);
 	if (r == SCAN_GONE)
 		return r;
 	if (r == SCAN_WHOLE) {

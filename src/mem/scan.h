@@ -28,9 +28,12 @@
 #include "mem/maps.h"
 #include "mem/pageset.h"
 
+struct soft;
+
 /* The descriptors of one address space; all are bound to it, not to the pid. */
 struct scan_space {
 	int uffd;    /* API done, or -1: not tracked */
+	struct soft *soft; /* not NULL: soft-dirty bits instead (mem/soft.h); not owned */
 	int pagemap; /* /proc/PID/pagemap, opened while it was stopped or checked after */
 	const struct maps *maps; /* what the maps given below are part of; borrowed */
 };
@@ -51,7 +54,8 @@ enum scan_result {
 /*
  * Private mappings.  Adds the pages that exist and differ from the file to `present` (may
  * be NULL), and of these the ones written since they were last armed to `dirty`.  `arm`: they are
- * armed again in the same step, atomically for each page.
+ * armed again in the same step, atomically for each page.  (With soft-dirty bits `arm` only records,
+ * see soft_private.)
  */
 enum scan_result scan_private(const struct scan_space *s, const struct map *m, bool arm,
 			      struct pageset *present, struct pageset *dirty);
@@ -60,6 +64,7 @@ enum scan_result scan_private(const struct scan_space *s, const struct map *m, b
  * Shared mappings of a shared object: what this mapping may have written, in offsets of
  * the object, is added to `dirty`.  `tables` (start addresses of this mapping's known page
  * tables, kept by the caller between calls; may be NULL at the first) finds tables that went.
+ * With soft-dirty bits it is an estimate and the object remains suspect.
  */
 enum scan_result scan_shared(const struct scan_space *s, const struct map *m, bool arm,
 			     struct pageset *tables, struct pageset *dirty);

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "mem/inject.h"
+#include "mem/soft.h"
 
 static int open_proc(pid_t pid, const char *name)
 {
@@ -80,8 +81,8 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 	return 0;
 }
 
-int space_open(struct space **out, pid_t pid, pid_t vpid, bool track, uint64_t *stopped_ns,
-	       struct err *e)
+int space_open(struct space **out, pid_t pid, pid_t vpid, enum space_how how,
+	       uint64_t *stopped_ns, struct err *e)
 {
 	struct space *s = xcalloc(1, sizeof(*s));
 
@@ -100,8 +101,12 @@ int space_open(struct space **out, pid_t pid, pid_t vpid, bool track, uint64_t *
 	s->random_at = random_of(pid);
 	if (!read_random(pid, s->random_at, s->random))
 		s->random_at = 0;
-	if (track && space_track(s, stopped_ns, e) < 0)
+	if (how == SPACE_SOFT) {
+		s->scan.soft = soft_new();
+		s->tracked = true;
+	} else if (how == SPACE_UFFD && space_track(s, stopped_ns, e) < 0) {
 		goto fail;
+	}
 	*out = s;
 	return 0;
 fail:
@@ -114,6 +119,7 @@ void space_close(struct space *s)
 	if (!s)
 		return;
 	close_fd(&s->scan.uffd);
+	soft_free(s->scan.soft);
 	close_fd(&s->scan.pagemap);
 	close_fd(&s->mem);
 	close_fd(&s->maps_fd);

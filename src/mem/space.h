@@ -30,7 +30,7 @@ struct space {
 	pid_t pid, vpid;
 	bool announced;
 	bool gone;
-	bool tracked;	/* has a userfaultfd */
+	bool tracked;	/* has a userfaultfd, or is looked at by soft-dirty bits */
 	struct scan_space scan;
 	int mem, maps_fd;
 	uint64_t random_at;
@@ -48,13 +48,19 @@ struct space {
 	size_t nr_sharers;
 };
 
+/* How written pages are found. */
+enum space_how {
+	SPACE_NOT_YET, /* see space_track; until then all are */
+	SPACE_UFFD,    /* mem/scan.h */
+	SPACE_SOFT,    /* mem/soft.h */
+};
+
 /*
- * Opens it and, with `track`, makes it tracked.  ERR_ABSENT: it ended meanwhile.  A
- * process that cannot be stopped just now is left untracked (tracked = false, no error):
- * try space_track again.
+ * Opens it and makes it tracked.  ERR_ABSENT: it ended meanwhile.  A process that cannot be
+ * stopped just now is left untracked (tracked = false, no error): try space_track again.
  */
-int space_open(struct space **out, pid_t pid, pid_t vpid, bool track, uint64_t *stopped_ns,
-	       struct err *e);
+int space_open(struct space **out, pid_t pid, pid_t vpid, enum space_how how,
+	       uint64_t *stopped_ns, struct err *e);
 int space_track(struct space *s, uint64_t *stopped_ns, struct err *e);
 void space_close(struct space *s); /* NULL is fine */
 

@@ -12,30 +12,56 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "mem/scan.h"
+#include "mem/soft.h"
 #include "mem/track_priv.h"
 
 enum { USER_MODE_ONLY = 1 };
 
-int track_usable(struct err *e)
+/* userfaultfd and PAGEMAP_SCAN. */
+static int uffd_usable(struct err *e)
 {
 	own_fd int uffd = -1;
-	pid_t self = getpid();
 
-#if !defined(__x86_64__)
-	return err_set(e, ERR_UNSUPPORTED, "memory is tracked on x86-64 only");
-#endif
 	if (scan_usable(e) < 0)
 		return -1;
 	uffd = (int)syscall(SYS_userfaultfd, O_CLOEXEC | O_NONBLOCK | USER_MODE_ONLY);
 	if (uffd < 0)
 		return err_sys(e, "this kernel gives no userfaultfd");
-	if (scan_handshake(uffd, e) < 0)
-		return -1;
+	return scan_handshake(uffd, e);
+}
+
+/* Which means there are, the better one first. */
+static int choose(bool *soft, struct err *e)
+{
+	const char *only = getenv("PMIGRATE_TRACK");
+	struct err own = ERR_INIT;
+	pid_t self = getpid();
+
+#if !defined(__x86_64__)
+	return err_set(e, ERR_UNSUPPORTED, "memory is tracked on x86-64 only");
+#endif
 	if (syscall(SYS_kcmp, self, self, KCMP_VM, 0, 0) != 0) {
 		err_sys(e, "kcmp does not work here");
 		return err_hint(e, "CRIU needs it too: CONFIG_KCMP, and no seccomp around us");
 	}
-	return 0;
+	*soft = false;
+	if ((!only || !strcmp(only, "uffd")) && uffd_usable(only ? e : &own) == 0)
+		return 0;
+	if (only && !strcmp(only, "uffd"))
+		return -1;
+	*soft = true;
+	if ((!only || !strcmp(only, "soft-dirty")) && soft_usable(only ? e : NULL) == 0)
+		return 0;
+	if (only && !strcmp(only, "soft-dirty"))
+		return -1;
+	err_set(e, ERR_UNSUPPORTED,
+		"this kernel tells neither by userfaultfd nor by soft-dirty bits which pages are written");
+	return err_hint(e, "Linux 6.7 or newer is needed, or an older one with CONFIG_MEM_SOFT_DIRTY");
+}
+
+int track_usable(struct err *e)
+{
+	return choose(&(bool){ false }, e);
 }
 
 int track_open(struct track **out, const struct track_opts *o, struct err *e)
@@ -45,7 +71,8 @@ int track_open(struct track **out, const struct track_opts *o, struct err *e)
 	t->o = *o;
 	t->cgroup = o->cgroup ? xstrdup(o->cgroup) : NULL;
 	t->o.cgroup = t->cgroup;
-	if (track_usable(e) < 0 || procs_init(&t->procs, o->init, o->cgroup, e) < 0 ||
+	t->soft = o->no_rounds;
+	if ((!o->no_rounds && choose(&t->soft, e) < 0) || procs_init(&t->procs, o->init, o->cgroup, e) < 0 ||
 	    look_at_spaces(t, NULL, true, e) < 0) {
 		track_close(t);
 		return -1;
@@ -117,6 +144,8 @@ void scan_views(struct track *t, struct space *s, bool arm)
 			v++;
 			continue;
 		}
+		if (s->scan.soft) /* see soft.h */
+			o->suspect = true;
 		switch (scan_shared(&s->scan, m, arm, &s->views[v++].tables, &o->dirty)) {
 		case SCAN_TRACKED:
 			break;
@@ -144,15 +173,13 @@ static void doubt_again(struct space *s)
 	pageset_add_set(&s->dirty, &before);
 }
 
-/* Dirty pages of one address space, armed again. */
-static void scan_space(struct track *t, struct space *s)
+void scan_space(struct track *t, struct space *s)
 {
 	pageset_clear(&s->dirty);
 	for (size_t i = 0; i < s->maps.n; i++)
 		if (space_covers(&s->maps.v[i], t->o.small, t->o.anon_only))
 			scan_private(&s->scan, &s->maps.v[i], true, NULL, &s->dirty);
 	doubt_again(s);
-	scan_views(t, s, true);
 }
 
 static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t *dirty_pages,
@@ -211,13 +238,18 @@ static void renew_smaps(struct space *s)
 
 static int scan_and_send(struct track *t, struct sender *to, struct track_round *r, struct err *e)
 {
+	if (t->soft && soft_round(t, r, e) < 0)
+		return -1;
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		struct space *s = t->spaces[i];
 		struct batch_from from = space_from(s);
 		uint64_t began = clock_ns();
 
-		scan_space(t, s);
-		r->scan_ns += clock_ns() - began;
+		if (!t->soft) {
+			scan_space(t, s);
+			scan_views(t, s, true);
+			r->scan_ns += clock_ns() - began;
+		}
 		r->dirty_pages += s->dirty.pages;
 		if (announce_space(t, s, to, e) < 0 ||
 		    sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
@@ -270,8 +302,12 @@ int track_arm(struct track *t, struct err *e)
 
 	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, true, &dropped, e) < 0)
 		return -1;
-	for (size_t i = 0; i < t->nr_spaces; i++)
+	for (size_t i = 0; !t->soft && i < t->nr_spaces; i++) {
 		scan_space(t, t->spaces[i]);
+		scan_views(t, t->spaces[i], true);
+	}
+	if (t->soft && soft_arm(t, e) < 0)
+		return -1;
 	for (size_t i = 0; i < t->nr_shms; i++)
 		pageset_clear(&t->shms[i]->dirty);
 	return 0;

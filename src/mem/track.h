@@ -6,7 +6,8 @@
  * Every address space gets a userfaultfd in write-protect-async mode, made
  * inside one of its tasks (mem/inject.h: stopped < 1 ms) and held here;
  * PAGEMAP_SCAN then tells and re-arms, without stopping anybody (Linux >= 6.7;
- * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).
+ * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).  On older kernels soft-dirty bits tell it,
+ * and the container is stopped for some ms a GiB in every round (mem/soft.h).
  *
  * The rule everywhere: what is not known clean is dirty.  A mapping that is not
  * registered (new, mremap'ed, remapped) is sent whole; an address space that was
@@ -46,6 +47,12 @@ struct track_opts {
 	bool anon_only;	    /* written pages of private file mappings are left to CRIU too: looking
 			     * for them costs 30 ms a GiB that is mapped in */
 	unsigned threads;   /* of the final scan; 0: the CPUs, at most 4 */
+	bool no_rounds;	    /* there will be none: nothing is tracked, which needs nothing of the kernel */
+	/* Stop all of its processes, and let them go on: for rounds with soft-dirty bits, and only then;
+	 * after a failure of `stop` they run.  NULL: rounds need the other means. */
+	int (*stop)(void *arg, struct err *e);
+	int (*go)(void *arg, struct err *e);
+	void *arg;
 };
 
 /* What one round did; durations in ns. */
@@ -59,11 +66,14 @@ struct track_round {
 	uint64_t interval_ns;	 /* since the scan of the round before: dirty_pages arose in it */
 	unsigned nr_spaces, nr_shms;
 	unsigned attached;	 /* address spaces newly tracked */
-	uint64_t attach_max_ns;	 /* longest stop of a task for that */
+	uint64_t attach_max_ns;	 /* longest stop of a task for that, or of all (soft-dirty) */
 };
 
-/* Can this kernel and this process track at all?  Else ERR_UNSUPPORTED or ERR_SYS with
- * the reason and the remedy; nothing is touched. */
+/*
+ * Can this kernel and this process track at all?  Else ERR_UNSUPPORTED or ERR_SYS with
+ * the reason and the remedy; nothing is touched.  The environment's PMIGRATE_TRACK (tests) allows
+ * only one means: "uffd", "soft-dirty" or "none".
+ */
 int track_usable(struct err *e);
 
 /* Finds the container's processes and attaches.  A process that cannot be tracked is
@@ -75,7 +85,7 @@ void track_close(struct track *t); /* NULL is fine */
 int track_round(struct track *t, struct sender *s, struct track_round *r, struct err *e);
 
 /* How many pages would a round send now?  Nothing is armed or sent (--dry-run asks twice
- * around a pause, after track_arm). */
+ * around a pause, after track_arm).  With soft-dirty bits an estimate: nobody is stopped for it. */
 int track_arm(struct track *t, struct err *e);
 int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 		struct err *e);

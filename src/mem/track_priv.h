@@ -12,6 +12,8 @@
 
 struct track {
 	struct track_opts o;
+	bool soft;  /* soft-dirty bits are the means */
+	bool loose; /* soft: armed without a stop, only good for estimates */
 	char *cgroup; /* copy */
 	struct procs procs;
 	struct space **spaces;
@@ -37,11 +39,20 @@ int look_at_mappings(struct track *t, struct sender *s, bool running, bool *drop
 /* Whatever could map objects and was not watched: compare them. */
 void suspect_all(struct track *t);
 
+/* softround.c: what a round looks at with the container stopped: all private memory. */
+int soft_round(struct track *t, struct track_round *r, struct err *e);
+/* Without stopping it: for estimates. */
+int soft_arm(struct track *t, struct err *e);
+/* Before a look at frozen processes. */
+void soft_prepare(struct track *t);
+
 /* final.c: how many threads a frozen look is worth. */
 unsigned track_threads(const struct track *t);
 
 /* track.c */
 int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e);
+/* Dirty pages of one address space, armed again; without its views. */
+void scan_space(struct track *t, struct space *s);
 /* Scans all shared views of a space into the objects' dirty sets. */
 void scan_views(struct track *t, struct space *s, bool arm);
 /* Sends what shared objects owe, after all views were scanned. */

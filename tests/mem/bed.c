@@ -70,7 +70,9 @@ void bed_end(pid_t init)
 
 char *bed_cgroup(void)
 {
-	own_free char *dir = xasprintf("/sys/fs/cgroup/freezer/pmigrate-mem-%d", (int)getpid());
+	bool v1 = access("/sys/fs/cgroup/freezer", F_OK) == 0;
+	own_free char *dir = xasprintf("/sys/fs/cgroup/%spmigrate-mem-%d", v1 ? "freezer/" : "",
+				       (int)getpid());
 
 	return mkdir(dir, 0755) < 0 ? NULL : take_ptr(&dir);
 }
@@ -82,18 +84,21 @@ void bed_cgroup_end(char *cgroup)
 	free(cgroup);
 }
 
-static void freezer(const char *cgroup, const char *state)
+static void freezer(const char *cgroup, bool frozen)
 {
 	own_fd int dirfd = open(cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool v1 = faccessat(dirfd, "freezer.state", F_OK, 0) == 0;
+	const char *state = frozen ? "FROZEN" : "THAWED";
 	struct err e = ERR_INIT;
 
-	if (file_poke(dirfd, "freezer.state", state, &e) < 0)
+	if (v1 ? file_poke(dirfd, "freezer.state", state, &e) < 0 :
+		 file_poke(dirfd, "cgroup.freeze", frozen ? "1" : "0", &e) < 0)
 		bed_die("%s", e.msg);
 	for (int i = 0; i < 5000; i++) {
 		own_free char *now = NULL;
 
-		if (file_read(dirfd, "freezer.state", 64, &now, NULL, NULL) == 0 &&
-		    !strncmp(now, state, strlen(state)))
+		if (file_read(dirfd, v1 ? "freezer.state" : "cgroup.events", 256, &now, NULL, NULL) == 0 &&
+		    strstr(now, v1 ? state : frozen ? "frozen 1" : "frozen 0"))
 			return;
 		clock_sleep_ms(1);
 	}
@@ -132,7 +137,7 @@ void bed_freeze(pid_t init, const char *cgroup)
 	size_t n = 0;
 
 	if (cgroup) {
-		freezer(cgroup, "FROZEN");
+		freezer(cgroup, true);
 		return;
 	}
 	if (procs_init(&p, init, NULL, NULL) < 0)
@@ -158,7 +163,7 @@ void bed_thaw(pid_t init, const char *cgroup)
 	own_procs struct procs p = PROCS_INIT;
 
 	if (cgroup) {
-		freezer(cgroup, "THAWED");
+		freezer(cgroup, false);
 		return;
 	}
 	procs_init(&p, init, NULL, NULL);

@@ -20,6 +20,7 @@ enum { BED_STREAMS = 4 };
 
 struct bed {
 	pid_t init; /* of the container, here */
+	char *cgroup; /* its freezer, or NULL: for who needs it */
 	struct store *store;
 	unsigned nr_streams;
 	struct peer *source[BED_STREAMS], *dest[BED_STREAMS];
@@ -39,7 +40,7 @@ void bed_die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn
 pid_t bed_container(char *const *argv, const char *cgroup);
 void bed_end(pid_t init);
 
-/* A cgroup of the v1 freezer for this process, or NULL where there is none; and its end. */
+/* A cgroup that can be frozen, of v1 or v2, for this process, or NULL where there is none; and its end. */
 char *bed_cgroup(void);
 void bed_cgroup_end(char *cgroup);
 
