@@ -9,6 +9,7 @@
  *	                         smaps where they do not fit
  *	ioctl(PAGEMAP_SCAN)      of a mapping whose pages the agent moves: no pages
  *	                         of guard regions of a process that had none: none
+ *	pread(…, pagemap)        the same, for kernels without PAGEMAP_SCAN
  *	lseek(SEEK_DATA)         of shared memory that the agent moves: no data
  *
  * Everything else, every process the agent does not track, and any doubt goes
@@ -343,6 +344,81 @@ INSTEAD int ioctl(int fd, unsigned long request, ...)
 		errno = saved;
 	}
 	return (int)syscall(SYS_ioctl, fd, request, arg);
+}
+
+/* The PID of "/proc/PID/pagemap", or 0. */
+static int pagemap_pid(int fd)
+{
+	char link[64], path[64];
+	int pid = 0, end = 0;
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n <= 0)
+		return 0;
+	path[n] = '\0';
+	return sscanf(path, "/proc/%d/pagemap%n", &pid, &end) == 1 && end == n ? pid : 0;
+}
+
+/* [*from, *to) is wholly hidden, or wholly not; else *to is brought nearer. */
+static bool hidden_until(int pid, uint64_t from, uint64_t *to)
+{
+	for (size_t i = 0; i < nr_hidden; i++) {
+		const struct hidden *h = &hidden[i];
+
+		if (h->pid != pid || h->end <= from || h->start >= *to)
+			continue;
+		if (h->start > from) {
+			*to = h->start;
+			continue;
+		}
+		if (h->end < *to)
+			*to = h->end;
+		return true;
+	}
+	return false;
+}
+
+/* Eight bytes a page.  The kernel is not asked about what is hidden. */
+static ssize_t pagemap_read(int fd, int pid, char *buf, size_t len, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < len) {
+		uint64_t from = ((uint64_t)offset + done) / 8 << 12, to = from + ((len - done) / 8 << 12);
+		size_t n;
+
+		if (hidden_until(pid, from, &to)) {
+			n = (to - from) >> 12 << 3;
+			memset(buf + done, 0, n);
+		} else {
+			ssize_t got;
+
+			n = (to - from) >> 12 << 3;
+			got = syscall(SYS_pread64, fd, buf + done, n, offset + (off_t)done);
+			if (got <= 0)
+				return done ? (ssize_t)done : got;
+			n = (size_t)got;
+		}
+		done += n;
+	}
+	return (ssize_t)done;
+}
+
+INSTEAD ssize_t pread64(int fd, void *buf, size_t len, off64_t offset)
+{
+	int saved = errno, pid = nr_hidden && len % 8 == 0 && offset % 8 == 0 ? pagemap_pid(fd) : 0;
+
+	errno = saved;
+	if (pid)
+		return pagemap_read(fd, pid, buf, len, offset);
+	return syscall(SYS_pread64, fd, buf, len, offset);
+}
+
+INSTEAD ssize_t pread(int fd, void *buf, size_t len, off_t offset)
+{
+	return pread64(fd, buf, len, offset);
 }
 
 /* Is it one of the agent's shared memory objects? */
