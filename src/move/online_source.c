@@ -20,6 +20,7 @@
 enum {
 	ROUNDS_MAX = 30,
 	SMALL = 2 << 20, /* SHIM_FLOOR */
+	STOP_MS = 2000,
 };
 
 void online_fini(struct online *o)
@@ -132,23 +133,67 @@ int online_step_open(void *ctx, struct err *e)
 	return peer_call(s->remote.peer, PROTO_LIVE_OPEN, &b, &f, e);
 }
 
-int online_track(const struct ct_parts *parts, struct track **out, struct err *e)
+/* For rounds that need it (mem/soft.h).  The freeze's guard thaws when we die; when it dies too,
+ * recover does. */
+static int stop_all(void *arg, struct err *e)
 {
-	struct track_opts to = { .init = parts->init, .cgroup = parts->freezer, .small = SMALL,
-				 .anon_only = true };
+	struct source *s = arg;
 
-	return track_usable(e) < 0 || track_open(out, &to, e) < 0 ? -1 : 0;
+	if (!s->online.was_stopped && origin_freeze(&s->origin, e) < 0)
+		return -1;
+	s->online.was_stopped = true;
+	return save_freeze(s->online.save, STOP_MS, e);
 }
 
-static int track_it(struct source *s, struct err *e)
+static int let_go(void *arg, struct err *e)
+{
+	struct source *s = arg;
+
+	return save_thaw(s->online.save, e);
+}
+
+static struct track_opts track_opts(const struct ct_parts *parts)
+{
+	return (struct track_opts){ .init = parts->init, .cgroup = parts->freezer, .small = SMALL,
+				    .anon_only = true };
+}
+
+int online_track(const struct ct_parts *parts, struct track **out, struct err *e)
+{
+	struct track_opts to = track_opts(parts);
+
+	return track_open(out, &to, e);
+}
+
+static int track_it(struct source *s, bool rounds, struct err *e)
 {
 	struct online *o = &s->online;
+	struct track_opts to = track_opts(&o->parts);
 	struct sender_opts so = { .streams = &s->streams.peer[s->n_tree],
 				  .nr_streams = s->streams.n - s->n_tree };
 
-	return online_track(&o->parts, &o->track, e) < 0 || sender_new(&o->sender, &so, e) < 0
-		       ? -1
-		       : 0;
+	to.no_rounds = !rounds;
+	to.stop = stop_all;
+	to.go = let_go;
+	to.arg = s;
+	return track_open(&o->track, &to, e) < 0 || sender_new(&o->sender, &so, e) < 0 ? -1 : 0;
+}
+
+/* Lazy migration needs to know only what there is, and that every kernel tells. */
+static int lazy_instead(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+	struct err why = *e;
+
+	if (!o->lazy || o->track || track_it(s, false, NULL) < 0)
+		return -1;
+	if (o->iterate) {
+		snprintf(o->note, sizeof(o->note), "moved as lazy: %.200s", why.msg);
+		event_warning(s->ev, "goes on as lazy migration: %s", why.msg);
+	}
+	*e = (struct err)ERR_INIT;
+	o->iterate = false;
+	return 0;
 }
 
 int online_downgrade(struct source *s, struct err *e)
@@ -159,6 +204,8 @@ int online_downgrade(struct source *s, struct err *e)
 		err_wrap(e, "iterative migration is not possible");
 		return err_hint(e, "leave out --require-realtime");
 	}
+	if (lazy_instead(s, e) == 0)
+		return 0;
 	snprintf(o->note, sizeof(o->note), "moved as simple: %.200s", e->msg);
 	event_warning(s->ev, "goes on as simple migration: %s", e->msg);
 	*e = (struct err)ERR_INIT;
@@ -178,7 +225,7 @@ int online_step_ready(void *ctx, struct err *e)
 	if (s->ops->parts(&s->ct, &o->parts, e) < 0 ||
 	    obstacles_find(&obs, o->parts.init, o->parts.freezer, e) < 0)
 		return -1;
-	if ((o->iterate || o->lazy) && track_it(s, e) < 0 && online_downgrade(s, e) < 0)
+	if ((o->iterate || o->lazy) && track_it(s, true, e) < 0 && online_downgrade(s, e) < 0)
 		return -1;
 	so = (struct save_opts){ .init = o->parts.init,
 				 .rootfs = o->parts.root,

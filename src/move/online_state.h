@@ -31,6 +31,7 @@ struct online {
 	pthread_t serve_thread;
 	int serve_ret;
 	struct err serve_err;
+	bool was_stopped;	/* for a round of memory: journaled */
 	bool cut;		/* network or processes were stopped by us */
 	struct tree_source *place[64];
 	struct exclude *place_exclude[64];

@@ -157,10 +157,10 @@ static int watch_changes(struct source *s, struct predict_in *in, struct tree_me
 	if (in->online && !in->noiter && online_watch_begin(s, &watch, e) < 0) {
 		if (s->job->require_realtime)
 			return err_wrap(e, "iterative migration is not possible");
-		event_warning(s->ev, "would go on as simple migration: %s", e->msg);
+		event_warning(s->ev, "would go on as %s migration: %s", in->lazy ? "lazy" : "simple",
+			      e->msg);
 		*e = (struct err)ERR_INIT;
 		in->noiter = true;
-		in->lazy = false;
 	}
 	ret = tree_source_open(&s->tree, s->ct.private_area, &opts, e) < 0 ||
 			      tree_source_measure(s->tree, in->running ? WATCH_MS : 0, m, e) < 0

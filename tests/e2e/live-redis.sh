@@ -1,5 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
+# vm: full
 # timeout: 300
 # A redis with a TCP client moves online there and back: one connection, every reply right, every value there, nothing
 # left over; what runs there is runc's and pctl's like any other.
@@ -7,6 +8,7 @@
 . "$(dirname "$0")/../lib.sh"
 lab_start --vz 2G --image redis a b c
 KEYS=40000 IP=10.77.2.1
+[ -z "${TESTS_IN_VM:-}" ] || KEYS=4000
 
 redis() { # COMMAND...: from the client's server
 	on c redis-cli -h $IP "$@"
