@@ -133,7 +133,7 @@ static int settle_stale(struct agent *a, struct strv *stale, struct err *e)
 static int on_open(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
-	struct msg_opened m = { .kept_bytes = 0 };
+	struct msg_opened m = { .stale = STRV_INIT };
 	struct err taken = ERR_INIT;
 	int ret = -1;
 
@@ -152,7 +152,7 @@ static int on_open(struct agent *a, const struct frame *f, struct err *e)
 		goto out;
 	/* Why it cannot be had stands in the facts. */
 	if (a->ops->plan_home(&a->open.desc, &a->home, &taken) == 0)
-		m.kept_bytes = dest_kept_bytes(a->ops, &a->home);
+		m.facts.kept_bytes = dest_kept_bytes(a->ops, &a->home);
 	msg_opened_put(&b, &m);
 	a->state = AT_OPENED;
 	ret = peer_reply(a->peer, f->id, &b, e);

@@ -109,7 +109,6 @@ void msg_opened_put(struct buf *b, const struct msg_opened *m)
 	buf_put_u32(b, (uint32_t)m->stale.n);
 	for (size_t i = 0; i < m->stale.n; i++)
 		buf_put_str(b, m->stale.item[i]);
-	buf_put_u64(b, m->kept_bytes);
 }
 
 int msg_opened_get(const struct frame *f, struct msg_opened *m, struct err *e)
@@ -129,7 +128,6 @@ int msg_opened_get(const struct frame *f, struct msg_opened *m, struct err *e)
 		get_id(&r, id);
 		strv_add(&m->stale, id);
 	}
-	m->kept_bytes = get_u64(&r);
 	if (ended(&r, "OPEN reply", e) == 0)
 		return 0;
 	msg_opened_fini(m);

@@ -59,7 +59,6 @@ struct msg_open {
 struct msg_opened {
 	struct facts facts;  /* with the home it would have there, or why not */
 	struct strv stale;   /* unfinished migrations of that container here */
-	uint64_t kept_bytes; /* of an earlier try's area; 0: none */
 };
 
 enum pass_kind { PASS_FIRST = 1, PASS_NEXT = 2, PASS_LAST = 3 };

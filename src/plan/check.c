@@ -253,16 +253,19 @@ static void check_disk(const struct ask *a)
 {
 	const struct facts *t = a->there;
 	char needs[24], has[24];
+	uint64_t bytes = a->n->bytes;
 	bool inodes = t->inodes_free != UINT64_MAX && a->n->inodes > t->inodes_free;
 
-	if (t->area_kept) {
+	if (t->kept_bytes) {
+		text_bytes(has, t->kept_bytes);
 		findings_note(a->out, FINDING_PASS, "disk_space",
-			      "an earlier copy is on %s and is used", there_name(a));
-		return;
+			      "%s of an earlier copy are on %s and are used", has, there_name(a));
+		bytes -= t->kept_bytes < bytes ? t->kept_bytes : bytes;
+		inodes = false;
 	}
-	text_bytes(needs, a->n->bytes);
+	text_bytes(needs, bytes);
 	text_bytes(has, t->disk_free);
-	if (a->n->bytes > t->disk_free)
+	if (bytes > t->disk_free)
 		findings_fail(a->out, a->j, NODEPS_DISK_SPACE, true, "disk_space", ERR_DISK,
 			      "free some there, or choose another place with --new-private",
 			      "%s are needed, but %s has %s free for %s", needs, there_name(a), has,
@@ -273,7 +276,7 @@ static void check_disk(const struct ask *a)
 			      "%llu inodes are needed, but %s has %llu free",
 			      (unsigned long long)a->n->inodes, there_name(a),
 			      (unsigned long long)t->inodes_free);
-	if (a->n->bytes <= t->disk_free && !inodes)
+	if (bytes <= t->disk_free && !inodes)
 		findings_note(a->out, FINDING_PASS, "disk_space", "%s needed, %s free on %s",
 			      needs, has, there_name(a));
 }

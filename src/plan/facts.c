@@ -85,7 +85,7 @@ void facts_put(struct buf *b, const struct facts *f)
 	codec_put_text(b, f->root);
 	buf_put_u64(b, f->disk_free);
 	buf_put_u64(b, f->inodes_free);
-	codec_put_bool(b, f->area_kept);
+	buf_put_u64(b, f->kept_bytes);
 	put_code(b, f->home_code);
 	codec_put_text(b, f->home_problem);
 	put_code(b, f->name_code);
@@ -123,7 +123,7 @@ int facts_get(struct reader *r, struct facts *f, struct err *e)
 	f->root = codec_get_text(r);
 	f->disk_free = get_u64(r);
 	f->inodes_free = get_u64(r);
-	f->area_kept = codec_get_bool(r);
+	f->kept_bytes = get_u64(r);
 	f->home_code = get_code(r);
 	f->home_problem = codec_get_text(r);
 	f->name_code = get_code(r);

@@ -56,7 +56,7 @@ struct facts {
 	char *root;
 	uint64_t disk_free;	/* bytes */
 	uint64_t inodes_free;	/* UINT64_MAX: the file system has no limit */
-	bool area_kept;		/* a synced area of an earlier try is there */
+	uint64_t kept_bytes;	/* of an earlier try's area, which is used; 0: none */
 	enum err_code home_code;/* ERR_NONE: the place is free */
 	char *home_problem;	/* who has id, path or config */
 	enum err_code name_code;

@@ -311,7 +311,7 @@ static void test_stopped(void **state)
 	bed_fini(&b);
 }
 
-static void test_kept_area_needs_no_room(void **state)
+static void test_kept_area_needs_less_room(void **state)
 {
 	struct bed b;
 	own_findings struct findings f = FINDINGS_INIT;
@@ -319,9 +319,14 @@ static void test_kept_area_needs_no_room(void **state)
 	(void)state;
 	bed_init(&b);
 	no_disk(&b);
-	b.there.area_kept = true;
+	assert_true(b.n.bytes > b.there.disk_free);
+	b.there.kept_bytes = b.n.bytes - b.there.disk_free;
 	check_all(&b.j, &b.n, &b.here, &b.there, &f);
 	assert_int_equal(findings_verdict(&f, NULL), 0);
+	findings_fini(&f);
+	b.there.kept_bytes--;
+	check_all(&b.j, &b.n, &b.here, &b.there, &f);
+	assert_int_equal(findings_verdict(&f, NULL), -1);
 	bed_fini(&b);
 }
 
@@ -457,7 +462,7 @@ int main(void)
 		cmocka_unit_test(test_each_check),
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_stopped),
-		cmocka_unit_test(test_kept_area_needs_no_room),
+		cmocka_unit_test(test_kept_area_needs_less_room),
 		cmocka_unit_test(test_codecs),
 		cmocka_unit_test(test_cpu_flags),
 		cmocka_unit_test(test_predict_cold),
