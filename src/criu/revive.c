@@ -182,6 +182,8 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 	if (criu_restore(r->criu, &o, &r->init, e) < 0)
 		return -1;
 	r->lazy_used = o.lazy;
+	if (!o.lazy) /* the source still waits to hear that all is here */
+		lazy_unused(r->lazy);
 	*init = r->init;
 	return 0;
 }

@@ -57,6 +57,9 @@ int lazy_start(struct lazy **out, const struct lazy_opts *o, struct err *e);
  * Before its restore; without it: all present pages in anonymous mappings. */
 int lazy_only(struct lazy *l, pid_t vpid, const struct pageset *pages, struct err *e);
 
+/* CRIU has restored all pages itself and does not call: nothing is to be filled. */
+void lazy_unused(struct lazy *l);
+
 /* Remote only: the stream to the source, from now on read by lazy's own thread.
  * Borrowed until lazy_detach or lazy_free.  May be called again with a new one after the
  * link was lost: the source (serve_resume) is told all that is still owed.  On failure the link is

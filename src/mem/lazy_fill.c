@@ -68,6 +68,10 @@ static void finish(struct lazy *l)
 		lazytask_close(v[i]);
 	if (l->o.filled)
 		l->o.filled(l->o.arg);
+	/* Who attaches a link from now on tells by itself. */
+	pthread_mutex_lock(&l->lock);
+	l->all_here = true;
+	pthread_mutex_unlock(&l->lock);
 	lazy_tell_filled(l);
 	pthread_mutex_lock(&l->lock);
 	l->done = true;

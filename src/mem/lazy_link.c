@@ -8,7 +8,7 @@
 #include "mem/lazy_priv.h"
 #include "mem/maps.h"
 
-/* To the source, when there is a link. */
+/* To the source, when there is a link; FILLED only once. */
 static int send(struct lazy *l, uint8_t type, const struct buf *b, struct err *e)
 {
 	struct peer *p;
@@ -16,8 +16,10 @@ static int send(struct lazy *l, uint8_t type, const struct buf *b, struct err *e
 
 	pthread_mutex_lock(&l->sending);
 	pthread_mutex_lock(&l->lock);
-	p = l->link_lost ? NULL : l->peer;
+	p = l->link_lost || (type == MEMMSG_FILLED && l->told) ? NULL : l->peer;
 	pthread_mutex_unlock(&l->lock);
+	if (p && type == MEMMSG_FILLED)
+		l->told = true;
 	if (p)
 		ret = peer_send_now(p, type, 0, b ? b->data : NULL, b ? b->len : 0, e);
 	pthread_mutex_unlock(&l->sending);
@@ -206,23 +208,24 @@ void lazy_detach(struct lazy *l)
 	pthread_mutex_lock(&l->sending);
 	pthread_mutex_lock(&l->lock);
 	l->peer = NULL;
+	l->told = false;
 	pthread_mutex_unlock(&l->lock);
 	pthread_mutex_unlock(&l->sending);
 }
 
 int lazy_attach(struct lazy *l, struct peer *source, struct err *e)
 {
-	bool done, again;
+	bool all_here, again;
 
 	lazy_detach(l);
 	pthread_mutex_lock(&l->lock);
 	l->peer = source;
 	l->link_lost = false;
-	done = l->done;
+	all_here = l->all_here;
 	again = l->attached_before;
 	l->attached_before = true;
 	pthread_mutex_unlock(&l->lock);
-	if (done)
+	if (all_here)
 		lazy_tell_filled(l);
 	else if (again && tell_all_owed(l, e) < 0) {
 		pthread_mutex_lock(&l->lock);

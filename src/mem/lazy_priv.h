@@ -49,10 +49,11 @@ struct lazy {
 	size_t nr_narrow;
 	bool finished; /* CRIU said so */
 	bool broken;   /* CRIU went away without saying so */
-	bool stop, finishing, done;
+	bool stop, finishing, all_here, done;
 	pthread_mutex_t sending; /* held while something is sent to the source; before lock */
 	struct peer *peer;	 /* remote: attached */
 	bool attached_before;
+	bool told; /* that all is here, over this link; under `sending` */
 	bool link_lost;
 	struct err why;
 	uint64_t first_ns, done_ns;
@@ -73,7 +74,7 @@ struct lazytask **lazy_snapshot(struct lazy *l, size_t *n);
 
 /* lazy_link.c: asks the source for a page. */
 void lazy_want(void *arg, struct lazytask *t, uint64_t then);
-/* Tells it that everything is here. */
+/* Tells it that everything is here, once a link. */
 void lazy_tell_filled(struct lazy *l);
 
 #endif
