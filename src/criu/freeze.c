@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -14,6 +15,8 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "criu/cgroups.h"
+
+enum { PIDS_MAX = 4 << 20 };
 
 /* Thaws at the end of its input, unless it was told "done" and said so. */
 static const char guard_script[] =
@@ -121,6 +124,30 @@ static void nap(struct freezer *f, unsigned nr)
 		nanosleep(&short_while, NULL);
 }
 
+/*
+ * A v1 freezer freezes a process that a signal has stopped (Ctrl-Z) where it stands, and then
+ * PTRACE_SEIZE waits until the thaw for it to take notice: CRIU would hang.  Continued and
+ * told to stop again, it is an ordinary frozen process with a SIGSTOP that waits; CRIU takes
+ * that for a stopped one, and a thaw lets it stop before it runs.  Its parent is told twice.
+ */
+static void let_stopped_be_seized(const struct freezer *f)
+{
+	own_free char *file = xasprintf("%s/cgroup.procs", f->dir);
+	own_free char *pids = NULL;
+	char *save = NULL;
+
+	if (file_read(AT_FDCWD, file, PIDS_MAX, &pids, NULL, NULL) < 0)
+		return;
+	for (char *p = strtok_r(pids, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
+		own_free char *wchan = xasprintf("/proc/%s/wchan", p), *where = NULL;
+		pid_t pid = (pid_t)strtol(p, NULL, 10);
+
+		if (pid > 0 && file_read(AT_FDCWD, wchan, 256, &where, NULL, NULL) == 0 &&
+		    strncmp(where, "do_signal_stop", 14) == 0 && kill(pid, SIGCONT) == 0)
+			kill(pid, SIGSTOP);
+	}
+}
+
 int freezer_freeze(struct freezer *f, int timeout_ms, struct err *e)
 {
 	uint64_t deadline = clock_deadline(timeout_ms);
@@ -130,8 +157,11 @@ int freezer_freeze(struct freezer *f, int timeout_ms, struct err *e)
 	for (unsigned nr = 0;; nr++) {
 		int frozen = freezer_is_frozen(f, e);
 
-		if (frozen > 0)
+		if (frozen > 0) {
+			if (!f->v2)
+				let_stopped_be_seized(f);
 			return 0;
+		}
 		if (frozen < 0 || clock_left_ms(deadline) == 0) {
 			freezer_thaw(f, NULL);
 			if (frozen < 0)

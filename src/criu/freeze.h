@@ -4,7 +4,8 @@
  * leaving it stopped by accident.
  *
  * The cgroup freezer (v1 `freezer.state`, v2 `cgroup.freeze`) stops them where they
- * are: no signal, nothing a process could see; thawing is one write.  Both ends use it:
+ * are: no signal, nothing a process could see; thawing is one write.  (One exception: a process
+ * that is stopped by a signal, on v1, see freeze.c.)  Both ends use it:
  *
  *	source       freezer_open ── freezer_freeze ── … ── freezer_disarm ── COMMIT
  *	                  └ guard: thaws when this process dies before disarm
