@@ -14,7 +14,7 @@
 #include "criu/dump.h"
 #include "criu/freeze.h"
 #include "criu/imgdir.h"
-#include "criu/save_watch.h"
+#include "criu/save_mend.h"
 #include "criu/shimdir.h"
 
 enum {
@@ -221,7 +221,7 @@ int save_dump(struct save *s, struct err *e)
 		.timeout_ms = DUMP_MS,
 	};
 
-	return criu_dump(s->criu, &o, e) < 0 ? -1 : save_watches(s->images, s->rootfs, e);
+	return criu_dump(s->criu, &o, e) < 0 ? -1 : save_mend(s->images, s->rootfs, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for. */

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "criu/save_watch.h"
+#include "criu/save_mend.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -16,7 +16,7 @@
 #include "criu/image.h"
 #include "criu/imgdir.h"
 
-enum { TYPE_INOTIFY = 8 };
+enum { TYPE_INOTIFY = 8, TYPE_TIMERFD = 17 };
 
 static const size_t image_max = 256u << 20;
 
@@ -70,7 +70,7 @@ static bool mend(Img__FileHandle *fh, int root, const char *rootfs)
 }
 
 /* Returns whether it was changed. */
-static bool mend_file(Img__File *f, int root, const char *rootfs)
+static bool mend_watches(Img__File *f, int root, const char *rootfs)
 {
 	bool changed = false;
 
@@ -83,7 +83,19 @@ static bool mend_file(Img__File *f, int root, const char *rootfs)
 	return changed;
 }
 
-int save_watches(int images, const char *rootfs, struct err *e)
+/* The same: whether it was changed. */
+static bool mend_timer(Img__File *f)
+{
+	Img__TimerFile *t = f->timer;
+
+	if (!t || !t->ticks || t->vsec || t->vnsec || (!t->isec && !t->insec))
+		return false;
+	t->vsec = t->isec;
+	t->vnsec = t->insec;
+	return true;
+}
+
+int save_mend(int images, const char *rootfs, struct err *e)
 {
 	own_free char *data = NULL;
 	own_fd int root = -1;
@@ -107,7 +119,8 @@ int save_watches(int images, const char *rootfs, struct err *e)
 
 		if (!f)
 			return err_set(e, ERR_PROTO, "the image files is broken");
-		if (f->type == TYPE_INOTIFY && mend_file(f, root, rootfs)) {
+		if ((f->type == TYPE_INOTIFY && mend_watches(f, root, rootfs)) ||
+		    (f->type == TYPE_TIMERFD && mend_timer(f))) {
 			image_put(&out, &f->base);
 			changed = true;
 		} else {
