@@ -24,7 +24,11 @@
 #include "move/online_priv.h"
 #include "wire/proto.h"
 
-enum { FREEZE_MS = 10000 };
+enum {
+	FREEZE_MS = 10000,
+	ACCEPT_MS = 2,	   /* how long it runs on to accept connections that wait */
+	ACCEPT_TRIES = 25,
+};
 
 static double ms_since(uint64_t begun)
 {
@@ -78,6 +82,39 @@ static int cut_off(struct source *s, struct err *e)
 					 s->ops->cut(&s->ct, e);
 }
 
+static int stop_it(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+
+	return save_freeze(o->save, FREEZE_MS, e) < 0 || list_frozen(s, e) < 0 ||
+			       (o->track && track_frozen(o->track, o->sender, e) < 0) ? -1 : 0;
+}
+
+/*
+ * A connection that nobody has accepted yet cannot be saved (host/backlog.h).  It is cut off: no
+ * new ones come, so the container runs on for a moment, accepts them, and is stopped again.  If it
+ * does not, CRIU says why.
+ */
+static int let_it_accept(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+
+	for (int i = 0; i < ACCEPT_TRIES; i++) {
+		const char *what = NULL;
+		int n = backlog_count(&o->backlog, &what, e);
+
+		if (n <= 0)
+			return n;
+		log_debug("it runs on: %d things wait, such as %s", n, what);
+		if (save_thaw(o->save, e) < 0)
+			return -1;
+		clock_sleep_ms(ACCEPT_MS);
+		if (stop_it(s, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 /* Journaled first: recover lets it run again. */
 int online_step_freeze(void *ctx, struct err *e)
 {
@@ -88,10 +125,9 @@ int online_step_freeze(void *ctx, struct err *e)
 		return -1;
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();
-	if (save_freeze(o->save, FREEZE_MS, e) < 0 || list_frozen(s, e) < 0 ||
-	    (!o->parts.routed && neighs_read(o->parts.netns, &o->neighs, e) < 0))
-		return -1;
-	if ((o->track && track_frozen(o->track, o->sender, e) < 0) || cut_off(s, e) < 0)
+	if (stop_it(s, e) < 0 ||
+	    (!o->parts.routed && neighs_read(o->parts.netns, &o->neighs, e) < 0) ||
+	    cut_off(s, e) < 0 || let_it_accept(s, e) < 0)
 		return -1;
 	o->freeze_ms = ms_since(o->frozen_ns);
 	return 0;

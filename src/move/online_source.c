@@ -36,6 +36,7 @@ void online_fini(struct online *o)
 	hold_close(&o->hold);
 	neighs_fini(&o->neighs);
 	online_net_close(&o->net);
+	backlog_close(&o->backlog);
 	*o = (struct online)ONLINE_INIT;
 }
 
@@ -223,7 +224,8 @@ int online_step_ready(void *ctx, struct err *e)
 	struct save_opts so;
 
 	if (s->ops->parts(&s->ct, &o->parts, e) < 0 ||
-	    obstacles_find(&obs, o->parts.init, o->parts.freezer, e) < 0)
+	    obstacles_find(&obs, o->parts.init, o->parts.freezer, e) < 0 ||
+	    backlog_open(&o->backlog, o->parts.netns, e) < 0)
 		return -1;
 	if ((o->iterate || o->lazy) && track_it(s, true, e) < 0 && online_downgrade(s, e) < 0)
 		return -1;

@@ -9,6 +9,7 @@
 
 #include "criu/save.h"
 #include "engine/engine.h"
+#include "host/backlog.h"
 #include "host/hold.h"
 #include "host/neighs.h"
 #include "mem/send.h"
@@ -27,6 +28,7 @@ struct online {
 	struct online_net net;
 	struct neighs neighs;	/* that it knows; bridged only */
 	struct hold hold;	/* packets for it wait here meanwhile */
+	struct backlog backlog; /* its listening sockets */
 	struct serve *serve;	/* lazy: what is asked for is given by a thread */
 	pthread_t serve_thread;
 	int serve_ret;
@@ -41,6 +43,6 @@ struct online {
 	char note[256];		/* why it went otherwise than asked; "" */
 };
 
-#define ONLINE_INIT { .hold = HOLD_INIT, .net = ONLINE_NET_INIT }
+#define ONLINE_INIT { .hold = HOLD_INIT, .backlog = BACKLOG_INIT, .net = ONLINE_NET_INIT }
 
 #endif
