@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: MIT
 /* The rules of criu/obstacles.h: what CRIU 4.2 cannot do, in tables. */
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,6 +81,58 @@ static const struct named_rule links[] = {
 const struct obstacle_rule *obstacle_of_link(const char *link)
 {
 	return look_up(links, array_len(links), link);
+}
+
+static const char *const of_kernel6[] = {
+	"ff010000000000000000000000000001", "ff020000000000000000000000000001",
+	"ff010000000000000000000000000002", "ff020000000000000000000000000002",
+	"ff050000000000000000000000000002",
+};
+
+const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *info)
+{
+	static const struct obstacle_rule packets = {
+		"a pipe in packet mode (O_DIRECT) cannot be moved", STOP_IT, true
+	};
+	static const struct obstacle_rule semaphore = {
+		"an eventfd would not be a semaphore any more", STOP_IT, true
+	};
+	const char *flags = strstr(info, "flags:"), *mode = strstr(info, "eventfd-semaphore:");
+
+	if (strncmp(link, "pipe:", 5) == 0 && flags && strtoul(flags + 6, NULL, 8) & O_DIRECT)
+		return &packets;
+	if (strstr(link, "[eventfd]") && mode && strtoul(mode + 18, NULL, 10))
+		return &semaphore;
+	return NULL;
+}
+
+/*
+ * igmp: "\t\t\t\t070000E0     1 0:00000000\t\t0", the address as the machine has it in memory;
+ * igmp6: "1    lo              ff020000…0001     1 0000000C 0".  All hosts, and in IPv6 also all
+ * routers and the groups of own addresses, are the kernel's.
+ */
+char *obstacle_group(const char *line)
+{
+	char text[INET6_ADDRSTRLEN], hex[33];
+	struct in6_addr six;
+	unsigned users;
+	uint32_t four;
+
+	if (line[0] == '\t') {
+		if (sscanf(line, " %8" SCNx32 " %u", &four, &users) != 2 || four == htonl(0xe0000001))
+			return NULL;
+		return xstrdup(inet_ntop(AF_INET, &four, text, sizeof(text)));
+	}
+	if (sscanf(line, "%*u %*s %32[0-9a-f] %u", hex, &users) != 2 || strlen(hex) != 32 ||
+	    strncmp(hex, "ff0200000000000000000001ff", 26) == 0)
+		return NULL;
+	for (size_t i = 0; i < array_len(of_kernel6); i++) {
+		if (strcmp(hex, of_kernel6[i]) == 0)
+			return NULL;
+	}
+	for (size_t i = 0; i < sizeof(six.s6_addr); i++)
+		sscanf(hex + 2 * i, "%2hhx", &six.s6_addr[i]);
+	return xstrdup(inet_ntop(AF_INET6, &six, text, sizeof(text)));
 }
 
 static const struct named_rule sockets[] = {

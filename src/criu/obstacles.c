@@ -9,14 +9,18 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
 #include "criu/peers.h"
+#include "host/backlog.h"
 
 enum {
 	TEXT_MAX = 4 << 20,
 	MAPS_MAX = 64 << 20,
 	TASKS_MAX = 1 << 16,
+	BACKLOG_LOOKS = 20,
+	BACKLOG_MS = 10,
 };
 
 struct mnt_ns {
@@ -222,6 +226,38 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 	found(l, pid, &foreign, object);
 }
 
+/* Regular, its name is gone, but it has another that we do not know. */
+static bool lost_its_name(const char *link, const struct stat *st)
+{
+	size_t n = strlen(link);
+
+	return n > 10 && strcmp(link + n - 10, " (deleted)") == 0 && link[0] == '/' &&
+	       S_ISREG(st->st_mode) && st->st_nlink > 0 && strncmp(link, "/memfd:", 7) != 0 &&
+	       strncmp(link, "/secretmem", 10) != 0;
+}
+
+static const struct obstacle_rule other_name = {
+	"the file was opened by a name that is gone, and has another one",
+	"restart the program, or remove the file's other name", true
+};
+
+/* What only fdinfo tells. */
+static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char *link,
+			  const char *object)
+{
+	own_free char *name = NULL;
+	own_free char *info = NULL;
+	const struct obstacle_rule *r;
+
+	if (strncmp(link, "pipe:[", 6) != 0 && strcmp(link, "anon_inode:[eventfd]") != 0)
+		return;
+	name = xasprintf("fdinfo/%s", fd);
+	info = proc_text(pid, name, TEXT_MAX);
+	r = info ? obstacle_of_fdinfo(link, info) : NULL;
+	if (r)
+		found(l, pid, r, object);
+}
+
 static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 {
 	own_free char *path = xasprintf("/proc/%d/fd/%s", (int)pid, fd);
@@ -254,7 +290,10 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 		unix_peers_have(&l->peers, ino);
 		return;
 	}
+	look_at_modes(l, pid, fd, link, object);
 	look_at_mount_of(l, pid, fd, link);
+	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0 && lost_its_name(link, &st))
+		found(l, pid, &other_name, object);
 	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0 && S_ISREG(st.st_mode) &&
 	    st.st_nlink == 0 && (uint64_t)st.st_size > l->out->ghost_max &&
 	    strncmp(link, "/memfd:", 7) != 0 && strncmp(link, "/dev/zero", 9) != 0)
@@ -274,6 +313,18 @@ static void look_at_fds(struct look *l, pid_t pid)
 	}
 }
 
+/* A deleted file that is mapped. */
+static void look_at_mapped(struct look *l, pid_t pid, const char *name, unsigned long start,
+			   unsigned long end)
+{
+	own_free char *path = xasprintf("/proc/%d/map_files/%lx-%lx", (int)pid, start, end);
+	own_free char *object = xasprintf("mapping: %s", name);
+	struct stat st;
+
+	if (stat(path, &st) == 0 && lost_its_name(name, &st))
+		found(l, pid, &other_name, object);
+}
+
 static void look_at_maps(struct look *l, pid_t pid)
 {
 	own_free char *maps = proc_text(pid, "maps", MAPS_MAX);
@@ -289,6 +340,8 @@ static void look_at_maps(struct look *l, pid_t pid)
 			continue;
 		if (strncmp(name, "/secretmem", 10) == 0)
 			found(l, pid, obstacle_of_link("/secretmem"), "mapping: /secretmem");
+		if (strstr(name, " (deleted)"))
+			look_at_mapped(l, pid, name, start, end);
 		if (strncmp(name, "/anon_hugepage", 14) == 0)
 			l->out->hugetlb_kb += (end - start) >> 10;
 	}
@@ -417,6 +470,52 @@ static void look_at_peers(struct look *l)
 	}
 }
 
+/* Which socket has joined a group cannot be seen, only that one has. */
+static void look_at_groups(struct look *l)
+{
+	static const struct obstacle_rule joined = {
+		"a program has joined this multicast group, which a move would leave",
+		"stop that program (avahi, systemd-resolved with LLMNR or mDNS, keepalived)", true
+	};
+	static const char *const files[] = { "net/igmp", "net/igmp6" };
+
+	for (size_t i = 0; i < array_len(files); i++) {
+		own_free char *text = proc_text(l->init, files[i], TEXT_MAX);
+		char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
+
+		for (; line; line = strtok_r(NULL, "\n", &save)) {
+			own_free char *group = obstacle_group(line);
+			own_free char *object = group ? xasprintf("multicast group %s", group) : NULL;
+
+			if (object)
+				found(l, 0, &joined, object);
+		}
+	}
+}
+
+/* What waits for programs longer than a busy server lets it. */
+static void look_at_backlog(struct look *l)
+{
+	static const struct obstacle_rule waits = {
+		"it cannot be moved while it waits",
+		"let the program take it (ss -ltnx, ss -f netlink: Recv-Q), or restart it", true
+	};
+	own_free char *ns = xasprintf("/proc/%d/ns/net", (int)l->init);
+	struct backlog b = BACKLOG_INIT;
+	const char *what = NULL;
+
+	if (backlog_open(&b, ns, NULL) < 0)
+		return;
+	for (int i = 0; backlog_count(&b, &what, NULL) > 0; i++) {
+		if (i == BACKLOG_LOOKS) {
+			found(l, 0, &waits, what);
+			break;
+		}
+		clock_sleep_ms(BACKLOG_MS);
+	}
+	backlog_close(&b);
+}
+
 int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct err *e)
 {
 	struct look l = { .out = o, .init = init, .mounts = xstrdup("\n") };
@@ -441,6 +540,8 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	}
 	look_at_queues(&l);
 	look_at_peers(&l);
+	look_at_groups(&l);
+	look_at_backlog(&l);
 	o->nr_tasks = l.n;
 	unix_peers_fini(&l.peers);
 	free(l.pids);

@@ -57,12 +57,18 @@ struct obstacle_rule {
 
 /* What a link of /proc/PID/fd says; NULL: nothing against it. */
 const struct obstacle_rule *obstacle_of_link(const char *link);
+/* The modes in its fdinfo (`info`), for a link of a pipe or an eventfd. */
+const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *info);
 /* By the kernel's name for a socket's protocol (xattr system.sockprotoname). */
 const struct obstacle_rule *obstacle_of_socket(const char *protocol);
 /* By the name of a namespace in /proc/PID/ns, when it is not the first process's. */
 const struct obstacle_rule *obstacle_of_namespace(const char *name);
 /* By a mount's file system type. */
 const struct obstacle_rule *obstacle_of_fs(const char *type);
+
+/* The group of a line of /proc/PID/net/igmp or igmp6, if a socket has joined it (and not the kernel
+ * by itself for an address); the caller's, or NULL. */
+char *obstacle_group(const char *line);
 
 /* The last "*.service" (or .scope) of a /proc/PID/cgroup text, or NULL; the caller's. */
 char *obstacle_unit(const char *cgroup);

@@ -46,6 +46,38 @@ static void others(void **state)
 	assert_true(obstacle_of_fs("fuse.sshfs")->blocks);
 }
 
+static void modes(void **state)
+{
+	(void)state;
+	assert_non_null(obstacle_of_fdinfo("pipe:[7]", "pos:\t0\nflags:\t040001\nmnt_id:\t15\n"));
+	assert_null(obstacle_of_fdinfo("pipe:[7]", "pos:\t0\nflags:\t04001\n"));
+	assert_non_null(obstacle_of_fdinfo("anon_inode:[eventfd]",
+					   "flags:\t02\neventfd-count: 3\neventfd-semaphore: 1\n"));
+	assert_null(obstacle_of_fdinfo("anon_inode:[eventfd]",
+				       "flags:\t040002\neventfd-count: 3\neventfd-semaphore: 0\n"));
+	assert_null(obstacle_of_fdinfo("anon_inode:[eventfd]", ""));
+}
+
+static void groups(void **state)
+{
+	static const char *const of_kernel[] = {
+		"", "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter",
+		"1\tlo        :     1      V3", "\t\t\t\t010000E0     1 0:00000000\t\t0",
+		"1    lo              ff020000000000000000000000000001     1 0000000C 0",
+		"4    eth0            ff0200000000000000000001ff000002     1 00000004 0",
+		"4    eth0            ff02", "4    eth0            x     1",
+	};
+	own_free char *four = obstacle_group("\t\t\t\t550700E0     1 0:00000000\t\t0");
+	own_free char *six =
+		obstacle_group("1    lo              ff050000000000000000000000000055     1 00000004 0");
+
+	(void)state;
+	assert_string_equal(four, "224.0.7.85");
+	assert_string_equal(six, "ff05::55");
+	for (size_t i = 0; i < array_len(of_kernel); i++)
+		assert_null(obstacle_group(of_kernel[i]));
+}
+
 static void units(void **state)
 {
 	own_free char *a = obstacle_unit("6:freezer:/vz/1\n0::/vz/1/system.slice/nginx.service\n");
@@ -87,7 +119,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(links),  cmocka_unit_test(sockets), cmocka_unit_test(others),
-		cmocka_unit_test(units), cmocka_unit_test(we_have_one),
+		cmocka_unit_test(units), cmocka_unit_test(modes), cmocka_unit_test(groups), cmocka_unit_test(we_have_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
