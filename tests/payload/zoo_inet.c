@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+/* UDP, TCP in its states, netlink, raw and packet sockets. */
+#include <arpa/inet.h>
+#include <linux/if_packet.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "zoo.h"
+
+static struct sockaddr_in local(int port)
+{
+	return (struct sockaddr_in){ .sin_family = AF_INET, .sin_port = htons((uint16_t)port),
+				     .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+}
+
+static int bound(int type, int port)
+{
+	struct sockaddr_in a = local(port);
+	int fd = socket(AF_INET, type, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	return fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? fd : -1;
+}
+
+static int connected(int type, int port)
+{
+	struct sockaddr_in a = local(port);
+	int fd = socket(AF_INET, type, 0);
+
+	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? fd : -1;
+}
+
+static int option(int fd, int level, int name)
+{
+	int v = -1;
+	socklen_t n = sizeof(v);
+
+	return getsockopt(fd, level, name, &v, &n) == 0 ? v : -1;
+}
+
+/* ---- UDP ---- */
+
+static int udp, udp_to, udp6;
+
+static int udp_make(void)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(5006),
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	int one = 1, ttl = 33, size = 50000;
+
+	udp = bound(SOCK_DGRAM, 5005);
+	udp_to = connected(SOCK_DGRAM, 5005);
+	udp6 = socket(AF_INET6, SOCK_DGRAM, 0);
+	NEED(udp >= 0 && udp_to >= 0 && udp6 >= 0, "socket");
+	NEED(bind(udp6, (struct sockaddr *)&six, sizeof(six)) == 0, "bind");
+	NEED(setsockopt(udp, SOL_SOCKET, SO_BROADCAST, &one, 4) == 0 &&
+	     setsockopt(udp, SOL_IP, IP_TTL, &ttl, 4) == 0 &&
+	     setsockopt(udp, SOL_IP, IP_PKTINFO, &one, 4) == 0 &&
+	     setsockopt(udp, SOL_SOCKET, SO_RCVBUF, &size, 4) == 0, "setsockopt");
+	return 0;
+}
+
+static int udp_check(void)
+{
+	struct sockaddr_in6 six = { .sin6_family = AF_INET6, .sin6_port = htons(5006),
+				    .sin6_addr = IN6ADDR_LOOPBACK_INIT };
+	char buf[16];
+
+	if (through(udp_to, udp, "datagram", "UDP") < 0)
+		return -1;
+	NEED(sendto(udp6, "six", 3, 0, (struct sockaddr *)&six, sizeof(six)) == 3 &&
+	     readable(udp6, 2000) && recv(udp6, buf, 16, 0) == 3, "UDP over IPv6");
+	NEED(option(udp, SOL_SOCKET, SO_BROADCAST) == 1, "SO_BROADCAST is lost");
+	NEED(option(udp, SOL_IP, IP_TTL) == 33, "IP_TTL is %d", option(udp, SOL_IP, IP_TTL));
+	NEED(option(udp, SOL_IP, IP_PKTINFO) == 1, "IP_PKTINFO is lost");
+	NEED(option(udp, SOL_SOCKET, SO_RCVBUF) == 100000, "SO_RCVBUF is %d",
+	     option(udp, SOL_SOCKET, SO_RCVBUF));
+	return 0;
+}
+
+/* ---- TCP: content in both queues, half closed, closed by the peer, many options ---- */
+
+static int server, a[2], half[2], ended[2];
+
+static int tcp_pair(int pair[2])
+{
+	pair[0] = connected(SOCK_STREAM, 5008);
+	pair[1] = pair[0] < 0 ? -1 : accept(server, NULL, NULL);
+	return pair[1] < 0 ? -1 : 0;
+}
+
+static int tcp_make(void)
+{
+	int one = 1, idle = 77, size = 30000;
+
+	server = bound(SOCK_STREAM, 5008);
+	NEED(server >= 0 && listen(server, 7) == 0 && tcp_pair(a) == 0 && tcp_pair(half) == 0 &&
+	     tcp_pair(ended) == 0, "connections");
+	NEED(setsockopt(a[0], SOL_TCP, TCP_NODELAY, &one, 4) == 0 &&
+	     setsockopt(a[0], SOL_SOCKET, SO_KEEPALIVE, &one, 4) == 0 &&
+	     setsockopt(a[0], SOL_TCP, TCP_KEEPIDLE, &idle, 4) == 0 &&
+	     setsockopt(a[0], SOL_SOCKET, SO_SNDBUF, &size, 4) == 0, "setsockopt");
+	NEED(shutdown(half[0], SHUT_WR) == 0, "shutdown");
+	NEED(send(ended[0], "farewell", 8, 0) == 8, "send");
+	close(ended[0]);
+	NEED(send(a[0], "queued", 6, 0) == 6, "send");
+	return 0;
+}
+
+static int tcp_check(void)
+{
+	static bool farewell;
+	char buf[8];
+	int fd;
+
+	if (expect_text(a[1], "queued", "a connection") < 0 ||
+	    through(a[1], a[0], "reply", "a connection") < 0)
+		return -1;
+	NEED(send(a[0], "queued", 6, 0) == 6, "send");
+	NEED(option(a[0], SOL_TCP, TCP_NODELAY) == 1, "TCP_NODELAY is lost");
+	NEED(option(a[0], SOL_SOCKET, SO_KEEPALIVE) == 1, "SO_KEEPALIVE is lost");
+	NEED(option(a[0], SOL_TCP, TCP_KEEPIDLE) == 77, "TCP_KEEPIDLE is %d",
+	     option(a[0], SOL_TCP, TCP_KEEPIDLE));
+	NEED(option(a[0], SOL_SOCKET, SO_SNDBUF) == 60000, "SO_SNDBUF is %d",
+	     option(a[0], SOL_SOCKET, SO_SNDBUF));
+	NEED(readable(half[1], 2000) && recv(half[1], buf, 1, 0) == 0, "the closed half has no end");
+	if (through(half[1], half[0], "still", "the open half") < 0)
+		return -1;
+	if (!farewell && expect_text(ended[1], "farewell", "the peer has closed") < 0)
+		return -1;
+	farewell = true;
+	NEED(readable(ended[1], 2000) && recv(ended[1], buf, 1, 0) == 0, "the closed one has no end");
+	fd = connected(SOCK_STREAM, 5008);
+	NEED(fd >= 0, "it does not listen any more");
+	close(fd);
+	fd = accept(server, NULL, NULL);
+	NEED(fd >= 0, "accept");
+	close(fd);
+	return 0;
+}
+
+/* ---- TCP: connections are made all the time, there and at the moment of the freeze ---- */
+
+static int busy_server;
+static volatile int visits, failures;
+
+static void *accept_all(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		int fd = accept(busy_server, NULL, NULL);
+		char c;
+
+		if (fd >= 0 && read(fd, &c, 1) == 1 && write(fd, &c, 1) != 1)
+			failures++;
+		close(fd);
+	}
+	return NULL;
+}
+
+static void *visit(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		int fd = connected(SOCK_STREAM, 5009);
+		char c = 'v';
+
+		if (fd < 0 || write(fd, &c, 1) != 1 || read(fd, &c, 1) != 1)
+			failures++;
+		close(fd);
+		visits++;
+		usleep(500);
+	}
+	return NULL;
+}
+
+static int busy_make(void)
+{
+	pthread_t t;
+
+	busy_server = bound(SOCK_STREAM, 5009);
+	NEED(busy_server >= 0 && listen(busy_server, 7) == 0, "listen");
+	NEED(pthread_create(&t, NULL, accept_all, NULL) == 0 && pthread_create(&t, NULL, visit, NULL) == 0,
+	     "pthread_create");
+	return 0;
+}
+
+static int busy_check(void)
+{
+	int before = visits;
+
+	for (int i = 0; i < 300 && visits < before + 2; i++)
+		usleep(10000);
+	NEED(visits >= before + 2, "nobody is served any more");
+	NEED(failures == 0, "%d of %d visits failed", failures, visits);
+	return 0;
+}
+
+/* ---- netlink, raw and packet sockets ---- */
+
+static int routes, raw, packet;
+
+static int netlink_make(void)
+{
+	struct sockaddr_nl n = { .nl_family = AF_NETLINK, .nl_groups = RTMGRP_IPV4_IFADDR };
+
+	routes = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+	NEED(routes >= 0 && bind(routes, (struct sockaddr *)&n, sizeof(n)) == 0, "netlink");
+	return 0;
+}
+
+/* An address comes and goes: both must be told. */
+static int netlink_check(void)
+{
+	struct {
+		struct nlmsghdr h;
+		struct ifaddrmsg m;
+		struct rtattr a;
+		uint32_t address;
+	} q = { .h = { .nlmsg_len = sizeof(q), .nlmsg_flags = NLM_F_REQUEST | NLM_F_CREATE },
+		.m = { .ifa_family = AF_INET, .ifa_prefixlen = 32, .ifa_index = 1 },
+		.a = { sizeof(q.a) + 4, IFA_LOCAL }, .address = htonl(0x7f000909) };
+	char buf[4096];
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+
+	for (int i = 0; i < 2; i++) {
+		const struct nlmsghdr *h = (const void *)buf;
+
+		q.h.nlmsg_type = i ? RTM_DELADDR : RTM_NEWADDR;
+		NEED(send(fd, &q, sizeof(q), 0) == (ssize_t)sizeof(q), "send");
+		NEED(readable(routes, 3000) && recv(routes, buf, sizeof(buf), 0) > 0, "no news");
+		NEED(h->nlmsg_type == q.h.nlmsg_type, "news of type %d", h->nlmsg_type);
+	}
+	close(fd);
+	return 0;
+}
+
+static int raw_make(void)
+{
+	raw = socket(AF_INET, SOCK_RAW, 253);
+	packet = socket(AF_PACKET, SOCK_DGRAM, htons(0x88b5));
+	NEED(raw >= 0 && packet >= 0, "socket");
+	return 0;
+}
+
+static int raw_check(void)
+{
+	struct sockaddr_in to = local(0);
+	struct sockaddr_ll ll = { .sll_family = AF_PACKET, .sll_protocol = htons(0x88b5),
+				  .sll_ifindex = 1, .sll_halen = 6 };
+	char buf[128];
+
+	NEED(sendto(raw, "raw", 3, 0, (struct sockaddr *)&to, sizeof(to)) == 3 &&
+	     readable(raw, 2000) && recv(raw, buf, 128, 0) == 23, "a raw socket");
+	NEED(sendto(packet, "frame", 5, 0, (struct sockaddr *)&ll, sizeof(ll)) == 5 &&
+	     readable(packet, 2000) && recv(packet, buf, 128, 0) >= 5, "a packet socket");
+	while (readable(packet, 0))
+		recv(packet, buf, 128, 0);
+	return 0;
+}
+
+/* ---- a packet socket with a ring in memory ---- */
+
+static int ring_socket;
+static char *ring;
+
+static int ring_make(void)
+{
+	struct tpacket_req q = { .tp_block_size = 4096, .tp_block_nr = 4, .tp_frame_size = 2048,
+				 .tp_frame_nr = 8 };
+
+	ring_socket = socket(AF_PACKET, SOCK_DGRAM, htons(0x88b6));
+	NEED(ring_socket >= 0 &&
+	     setsockopt(ring_socket, SOL_PACKET, PACKET_RX_RING, &q, sizeof(q)) == 0, "PACKET_RX_RING");
+	ring = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_SHARED, ring_socket, 0);
+	NEED(ring != MAP_FAILED, "mmap");
+	return 0;
+}
+
+static int ring_check(void)
+{
+	struct sockaddr_ll to = { .sll_family = AF_PACKET, .sll_protocol = htons(0x88b6),
+				  .sll_ifindex = 1, .sll_halen = 6 };
+	int frames = 0;
+
+	NEED(sendto(ring_socket, "frame", 5, 0, (struct sockaddr *)&to, sizeof(to)) == 5, "sendto");
+	for (int i = 0; i < 100 && !frames; i++) {
+		usleep(10000);
+		for (int k = 0; k < 8; k++) {
+			struct tpacket_hdr *h = (void *)(ring + k * 2048);
+
+			frames += (h->tp_status & TP_STATUS_USER) != 0;
+			h->tp_status = TP_STATUS_KERNEL;
+		}
+	}
+	NEED(frames, "no frame came into the ring");
+	return 0;
+}
+
+/* ---- a connection that is being made: nobody answers ---- */
+
+static int connecting;
+
+static int connecting_make(void)
+{
+	struct sockaddr_in nobody = { .sin_family = AF_INET, .sin_port = htons(5011),
+				      .sin_addr.s_addr = htonl(0xc0000201) }; /* 192.0.2.1 */
+
+	connecting = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+	NEED(connect(connecting, (struct sockaddr *)&nobody, sizeof(nobody)) < 0 && errno == EINPROGRESS,
+	     "connect");
+	errno = 0;
+	return 0;
+}
+
+static int connecting_check(void)
+{
+	struct tcp_info info;
+	socklen_t n = sizeof(info);
+
+	NEED(getsockopt(connecting, SOL_TCP, TCP_INFO, &info, &n) == 0 && info.tcpi_state == TCP_SYN_SENT,
+	     "its state is %d", info.tcpi_state);
+	return 0;
+}
+
+const struct animal zoo_inet[] = {
+	{ "udp", udp_make, udp_check },
+	{ "tcp", tcp_make, tcp_check },
+	{ "tcp-visits", busy_make, busy_check },
+	{ "netlink", netlink_make, netlink_check },
+	{ "raw", raw_make, raw_check },
+	{ "packet-ring", ring_make, ring_check },
+	{ "connecting", connecting_make, connecting_check },
+	{ NULL, NULL, NULL },
+};

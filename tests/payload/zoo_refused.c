@@ -1,0 +1,272 @@
+// SPDX-License-Identifier: MIT
+/* What cannot be moved live: made, and used no further. */
+#include <linux/bpf.h>
+#include <linux/if_alg.h>
+#include <linux/io_uring.h>
+#include <linux/netlink.h>
+#include <linux/perf_event.h>
+#include <linux/rtnetlink.h>
+#include <linux/userfaultfd.h>
+#include <arpa/inet.h>
+#include <mqueue.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+
+#include "zoo.h"
+
+static int fine(void)
+{
+	return 0;
+}
+
+static int io_uring(void)
+{
+	struct io_uring_params p = { 0 };
+
+	NEED(syscall(SYS_io_uring_setup, 4, &p) >= 0, "io_uring_setup");
+	return 0;
+}
+
+static int uffd(void)
+{
+	NEED(syscall(SYS_userfaultfd, O_CLOEXEC | UFFD_USER_MODE_ONLY) >= 0, "userfaultfd");
+	return 0;
+}
+
+static int bpf_prog(void)
+{
+	struct bpf_insn code[] = { { .code = 0xb7, .dst_reg = 0, .imm = 1 }, { .code = 0x95 } };
+	union bpf_attr a = { .prog_type = BPF_PROG_TYPE_SOCKET_FILTER, .insn_cnt = 2 };
+
+	a.insns = (uintptr_t)code;
+	a.license = (uintptr_t)"GPL";
+	NEED(syscall(SYS_bpf, BPF_PROG_LOAD, &a, sizeof(a)) >= 0, "bpf");
+	return 0;
+}
+
+static int perf(void)
+{
+	struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE, .size = sizeof(a),
+				     .config = PERF_COUNT_SW_PAGE_FAULTS, .exclude_kernel = 1 };
+
+	NEED(syscall(SYS_perf_event_open, &a, 0, -1, -1, 0) >= 0, "perf_event_open");
+	return 0;
+}
+
+static int secret(void)
+{
+	int fd = (int)syscall(SYS_memfd_secret, 0);
+
+	NEED(fd >= 0 && ftruncate(fd, 4096) == 0, "memfd_secret");
+	NEED(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0) != MAP_FAILED, "mmap");
+	close(fd);
+	return 0;
+}
+
+static int mptcp(void)
+{
+	NEED(socket(AF_INET, SOCK_STREAM, 262) >= 0, "socket");
+	return 0;
+}
+
+static int alg(void)
+{
+	struct sockaddr_alg a = { .salg_family = AF_ALG, .salg_type = "hash", .salg_name = "sha256" };
+	int fd = socket(AF_ALG, SOCK_SEQPACKET, 0);
+
+	NEED(fd >= 0 && bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0, "AF_ALG");
+	return 0;
+}
+
+static int vsock(void)
+{
+	NEED(socket(AF_VSOCK, SOCK_STREAM, 0) >= 0, "AF_VSOCK");
+	return 0;
+}
+
+static int queue(void)
+{
+	mqd_t q = mq_open("/zoo", O_RDWR | O_CREAT, 0600, NULL);
+
+	NEED(q >= 0 && mq_send(q, "x", 1, 0) == 0, "mq_open");
+	return 0;
+}
+
+/* A unix connection that nobody has accepted, with something said. */
+static int unaccepted(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "sock-deaf" };
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	unlink("sock-deaf");
+	NEED(bind(server, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(server, 1) == 0 &&
+	     connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && send(fd, "knock", 5, 0) == 5, "connect");
+	return 0;
+}
+
+/* A TCP connection that nobody accepts. */
+static int deaf(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(5012),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	NEED(bind(server, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(server, 1) == 0 &&
+	     connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0, "connect");
+	return 0;
+}
+
+/* An open file whose name is gone while it has another. */
+static int renamed(void)
+{
+	int fd = file_with("two-names", "x");
+
+	unlink("second-name");
+	NEED(fd >= 0 && link("two-names", "second-name") == 0 && unlink("two-names") == 0, "link");
+	return 0;
+}
+
+/* The same, only mapped. */
+static int mapped(void)
+{
+	int fd = file_with("two-names-mapped", "x");
+
+	unlink("second-name-mapped");
+	NEED(fd >= 0 && link("two-names-mapped", "second-name-mapped") == 0 &&
+	     unlink("two-names-mapped") == 0, "link");
+	NEED(mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 0) != MAP_FAILED, "mmap");
+	close(fd);
+	return 0;
+}
+
+static int group(void)
+{
+	struct ip_mreqn m = { .imr_multiaddr.s_addr = htonl(0xe0000755), .imr_ifindex = 1 };
+
+	NEED(setsockopt(socket(AF_INET, SOCK_DGRAM, 0), SOL_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) == 0,
+	     "IP_ADD_MEMBERSHIP");
+	return 0;
+}
+
+static int group6(void)
+{
+	struct ipv6_mreq m = { .ipv6mr_multiaddr.s6_addr = { 0xff, 5, [15] = 0x55 }, .ipv6mr_interface = 1 };
+
+	NEED(setsockopt(socket(AF_INET6, SOCK_DGRAM, 0), SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)) == 0,
+	     "IPV6_ADD_MEMBERSHIP");
+	return 0;
+}
+
+static int semaphore(void)
+{
+	NEED(eventfd(3, EFD_SEMAPHORE) >= 0, "eventfd");
+	return 0;
+}
+
+/* A pipe in packet mode. */
+static int packets(void)
+{
+	int p[2];
+
+	NEED(pipe2(p, O_DIRECT) == 0, "pipe2");
+	return 0;
+}
+
+static int apart(int flag)
+{
+	pid_t pid;
+
+	NEED(unshare(flag) == 0, "unshare");
+	pid = fork(); /* time and pid namespaces are entered by children */
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	return pid > 0 ? 0 : bad("fork");
+}
+
+static int uts(void) { return apart(CLONE_NEWUTS); }
+static int ipc(void) { return apart(CLONE_NEWIPC); }
+static int net(void) { return apart(CLONE_NEWNET); }
+static int pidns(void) { return apart(CLONE_NEWPID); }
+static int user(void) { return apart(CLONE_NEWUSER); }
+static int timens(void) { return apart(0x80); }
+static int cgroupns(void) { return apart(CLONE_NEWCGROUP); }
+
+static int traced(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		for (;;)
+			pause();
+	}
+	NEED(ptrace(PTRACE_SEIZE, pid, NULL, NULL) == 0, "PTRACE_SEIZE");
+	return 0;
+}
+
+/* A netlink socket with something to read that nobody reads. */
+static int news(void)
+{
+	struct {
+		struct nlmsghdr h;
+		struct rtgenmsg g;
+	} q = { .h = { .nlmsg_len = sizeof(q), .nlmsg_type = RTM_GETLINK,
+		       .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP },
+		.g = { AF_UNSPEC } };
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+
+	NEED(fd >= 0 && send(fd, &q, sizeof(q), 0) == (ssize_t)sizeof(q), "netlink");
+	return 0;
+}
+
+/* TCP with the kernel's TLS on it. */
+static int ktls(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(5010),
+				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int server = socket(AF_INET, SOCK_STREAM, 0), fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	NEED(bind(server, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(server, 1) == 0 &&
+	     connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && accept(server, NULL, NULL) >= 0, "connect");
+	NEED(setsockopt(fd, SOL_TCP, TCP_ULP, "tls", 4) == 0, "TCP_ULP");
+	return 0;
+}
+
+const struct animal zoo_refused[] = {
+	{ "io-uring", io_uring, fine },
+	{ "userfaultfd", uffd, fine },
+	{ "bpf-program", bpf_prog, fine },
+	{ "perf-event", perf, fine },
+	{ "secret-memory", secret, fine },
+	{ "mptcp", mptcp, fine },
+	{ "af-alg", alg, fine },
+	{ "vsock", vsock, fine },
+	{ "packet-pipe", packets, fine },
+	{ "deaf-server", deaf, fine },
+	{ "other-name", renamed, fine },
+	{ "mapped-name", mapped, fine },
+	{ "multicast", group, fine },
+	{ "multicast6", group6, fine },
+	{ "event-semaphore", semaphore, fine },
+	{ "unaccepted", unaccepted, fine },
+	{ "posix-queue", queue, fine },
+	{ "uts-namespace", uts, fine },
+	{ "ipc-namespace", ipc, fine },
+	{ "net-namespace", net, fine },
+	{ "pid-namespace", pidns, fine },
+	{ "user-namespace", user, fine },
+	{ "time-namespace", timens, fine },
+	{ "cgroup-namespace", cgroupns, fine },
+	{ "traced", traced, fine },
+	{ "unread-netlink", news, fine },
+	{ "kernel-tls", ktls, fine },
+	{ NULL, NULL, NULL },
+};

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: MIT
+/* Clocks, timers and sleepers. */
+#include <pthread.h>
+#include <signal.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
+
+#include "zoo.h"
+
+#define MS 1000000L
+
+static struct itimerspec every(long ns)
+{
+	return (struct itimerspec){ { 0, ns }, { 0, ns } };
+}
+
+/* ---- timerfd: periodic, one shot, on the wall clock ---- */
+
+static int ticking, once, wall;
+static int64_t once_left;
+
+static int timerfd_make(void)
+{
+	struct itimerspec e = every(50 * MS), o = { { 0, 0 }, { 5000, 0 } };
+	struct itimerspec w = { { 0, 0 }, { time(NULL) + 5000, 0 } };
+
+	ticking = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK);
+	once = timerfd_create(CLOCK_BOOTTIME, 0);
+	wall = timerfd_create(CLOCK_REALTIME, 0);
+	NEED(timerfd_settime(ticking, 0, &e, NULL) == 0 && timerfd_settime(once, 0, &o, NULL) == 0 &&
+	     timerfd_settime(wall, TFD_TIMER_ABSTIME, &w, NULL) == 0, "timerfd_settime");
+	once_left = 5000;
+	return 0;
+}
+
+static int timerfd_check(void)
+{
+	struct itimerspec t;
+	uint64_t n;
+
+	NEED(readable(ticking, 3000) && read(ticking, &n, 8) == 8 && n > 0, "no tick waits");
+	NEED(readable(ticking, 3000) && read(ticking, &n, 8) == 8 && n > 0, "it does not tick");
+	NEED(timerfd_gettime(ticking, &t) == 0 && t.it_interval.tv_nsec == 50 * MS,
+	     "its period is %ld ns", t.it_interval.tv_nsec);
+	NEED(timerfd_gettime(once, &t) == 0 && t.it_value.tv_sec > 0 && t.it_value.tv_sec <= once_left &&
+	     t.it_value.tv_sec > once_left - 600, "%ld s are left of %ld", t.it_value.tv_sec,
+	     (long)once_left);
+	once_left = t.it_value.tv_sec;
+	NEED(timerfd_gettime(wall, &t) == 0 && t.it_value.tv_sec > 3000 && t.it_value.tv_sec <= 5000,
+	     "the wall clock's: %ld s are left", t.it_value.tv_sec);
+	return 0;
+}
+
+/* ---- setitimer ---- */
+
+static volatile sig_atomic_t alarms;
+
+static void on_alarm(int sig)
+{
+	(void)sig;
+	alarms++;
+}
+
+static int itimer_make(void)
+{
+	struct sigaction a = { .sa_handler = on_alarm, .sa_flags = SA_RESTART };
+	struct itimerval real = { { 0, 50000 }, { 0, 50000 } }, virtual = { { 9, 0 }, { 7000, 0 } };
+
+	NEED(sigaction(SIGALRM, &a, NULL) == 0 && setitimer(ITIMER_REAL, &real, NULL) == 0 &&
+	     setitimer(ITIMER_VIRTUAL, &virtual, NULL) == 0, "setitimer");
+	return 0;
+}
+
+static int itimer_check(void)
+{
+	struct itimerval v;
+	int before = alarms;
+
+	for (int i = 0; i < 300 && alarms < before + 2; i++)
+		usleep(10000);
+	NEED(alarms >= before + 2, "SIGALRM does not come any more");
+	NEED(getitimer(ITIMER_VIRTUAL, &v) == 0 && v.it_interval.tv_sec == 9 &&
+	     v.it_value.tv_sec > 6000 && v.it_value.tv_sec <= 7000, "ITIMER_VIRTUAL is %ld/%ld",
+	     v.it_value.tv_sec, v.it_interval.tv_sec);
+	return 0;
+}
+
+/* ---- POSIX timers: a signal with a value, and a silent one ---- */
+
+static timer_t loud, silent;
+static volatile sig_atomic_t value_seen, values_wrong;
+
+static void on_value(int sig, siginfo_t *info, void *context)
+{
+	(void)sig;
+	(void)context;
+	value_seen++;
+	if (info->si_code != SI_TIMER || info->si_value.sival_int != 4711)
+		values_wrong++;
+}
+
+static int posix_timer_make(void)
+{
+	struct sigaction a = { .sa_sigaction = on_value, .sa_flags = SA_RESTART | SA_SIGINFO };
+	struct sigevent loudly = { .sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGRTMIN + 5,
+				   .sigev_value.sival_int = 4711 };
+	struct sigevent silently = { .sigev_notify = SIGEV_NONE };
+	struct itimerspec e = every(50 * MS), far = { { 0, 0 }, { 5000, 0 } };
+
+	NEED(sigaction(SIGRTMIN + 5, &a, NULL) == 0 &&
+	     timer_create(CLOCK_MONOTONIC, &loudly, &loud) == 0 &&
+	     timer_create(CLOCK_REALTIME, &silently, &silent) == 0 &&
+	     timer_settime(loud, 0, &e, NULL) == 0 && timer_settime(silent, 0, &far, NULL) == 0,
+	     "timer_create");
+	return 0;
+}
+
+static int posix_timer_check(void)
+{
+	struct itimerspec t;
+	int before = value_seen;
+
+	for (int i = 0; i < 300 && value_seen < before + 2; i++)
+		usleep(10000);
+	NEED(value_seen >= before + 2, "the timer's signal does not come any more");
+	NEED(!values_wrong, "%d signals with another value", values_wrong);
+	NEED(timer_gettime(silent, &t) == 0 && t.it_value.tv_sec > 3000 && t.it_value.tv_sec <= 5000,
+	     "the silent one: %ld s are left", t.it_value.tv_sec);
+	return 0;
+}
+
+/* ---- clocks do not jump ---- */
+
+static int64_t mono, boot, thread_cpu;
+
+static int clocks_make(void)
+{
+	mono = now_ns(CLOCK_MONOTONIC);
+	boot = now_ns(CLOCK_BOOTTIME);
+	thread_cpu = now_ns(CLOCK_THREAD_CPUTIME_ID);
+	return 0;
+}
+
+static int clocks_check(void)
+{
+	int64_t m = now_ns(CLOCK_MONOTONIC), b = now_ns(CLOCK_BOOTTIME);
+
+	NEED(m > mono && m - mono < 600 * 1000 * MS, "CLOCK_MONOTONIC went by %ld ms",
+	     (long)((m - mono) / MS));
+	NEED(b > boot && b - boot < 600 * 1000 * MS, "CLOCK_BOOTTIME went by %ld ms",
+	     (long)((b - boot) / MS));
+	mono = m;
+	boot = b;
+	return 0;
+}
+
+/* ---- threads that sleep in every way, in the middle of which they are moved ---- */
+
+static volatile int woke_early, slept;
+
+static void *sleep_relative(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct timespec t = { 1, 500 * MS };
+		int64_t begun = now_ns(CLOCK_MONOTONIC);
+
+		while (nanosleep(&t, &t) < 0)
+			;
+		if (now_ns(CLOCK_MONOTONIC) - begun < 1499 * MS)
+			woke_early++;
+		__atomic_add_fetch(&slept, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void *sleep_absolute(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		int64_t until = now_ns(CLOCK_MONOTONIC) + 1500 * MS;
+		struct timespec t = { until / (1000 * MS), until % (1000 * MS) };
+
+		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0)
+			;
+		if (now_ns(CLOCK_MONOTONIC) < until)
+			woke_early++;
+		__atomic_add_fetch(&slept, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static void *sleep_in_cond(void *arg)
+{
+	pthread_mutex_t m = PTHREAD_MUTEX_INITIALIZER;
+	pthread_cond_t c = PTHREAD_COND_INITIALIZER;
+
+	(void)arg;
+	pthread_mutex_lock(&m);
+	for (;;) {
+		int64_t until = now_ns(CLOCK_REALTIME) + 1500 * MS;
+		struct timespec t = { until / (1000 * MS), until % (1000 * MS) };
+
+		while (pthread_cond_timedwait(&c, &m, &t) != ETIMEDOUT)
+			;
+		if (now_ns(CLOCK_REALTIME) < until)
+			woke_early++;
+		__atomic_add_fetch(&slept, 1, __ATOMIC_RELAXED);
+	}
+	return NULL;
+}
+
+static int sleepers_make(void)
+{
+	void *(*const ways[])(void *) = { sleep_relative, sleep_absolute, sleep_in_cond };
+	pthread_t t;
+
+	for (size_t i = 0; i < 3; i++)
+		NEED(pthread_create(&t, NULL, ways[i], NULL) == 0, "pthread_create");
+	return 0;
+}
+
+static int sleepers_check(void)
+{
+	int before = slept;
+
+	for (int i = 0; i < 1000 && slept < before + 3; i++)
+		usleep(10000);
+	NEED(slept >= before + 3, "only %d of 3 sleeping threads woke", slept - before);
+	NEED(!woke_early, "%d sleeps were too short", woke_early);
+	return 0;
+}
+
+const struct animal zoo_time[] = {
+	{ "timerfd", timerfd_make, timerfd_check },
+	{ "itimer", itimer_make, itimer_check },
+	{ "posix-timer", posix_timer_make, posix_timer_check },
+	{ "clocks", clocks_make, clocks_check },
+	{ "sleepers", sleepers_make, sleepers_check },
+	{ NULL, NULL, NULL },
+};
