@@ -4,7 +4,7 @@
  * PAGEMAP_SCAN.
  *
  *	look, views		running
- *	private pages, bits	stopped, some ms a GiB
+ *	private pages, bits	stopped, about 50 ms a GiB: pagemap looks at each page struct
  *	reading and sending	running
  */
 #include <string.h>
