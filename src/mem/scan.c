@@ -258,8 +258,8 @@ enum scan_result scan_private(const struct scan_space *s, const struct map *m, b
 	enum scan_result r;
 
 	if (s->soft)
-		return soft_private(s->soft, s->pagemap, m, arm, present, dirty) ? SCAN_TRACKED
-										 : SCAN_GONE;
+		return soft_private(s->soft, s->pagemap, m, present, dirty, NULL) ? SCAN_TRACKED
+											    : SCAN_GONE;
 	r = s->uffd < 0 ? SCAN_WHOLE : walk_private(s, m, arm, false, present, dirty);
 	if (r != SCAN_WHOLE)
 		return r;

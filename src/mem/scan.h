@@ -54,8 +54,8 @@ enum scan_result {
 /*
  * Private mappings.  Adds the pages that exist and differ from the file to `present` (may
  * be NULL), and of these the ones written since they were last armed to `dirty`.  `arm`: they are
- * armed again in the same step, atomically for each page.  (With soft-dirty bits `arm` only records,
- * see soft_private.)
+ * armed again in the same step, atomically for each page.  (With soft-dirty bits that is mem/softround.c's
+ * work.)
  */
 enum scan_result scan_private(const struct scan_space *s, const struct map *m, bool arm,
 			      struct pageset *present, struct pageset *dirty);

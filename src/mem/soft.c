@@ -28,23 +28,18 @@ enum {
 #define RESERVED (UINT64_C(4) << 30)
 
 /* Which frame each page of 2 MiB was; 0: none. */
-struct slot {
+struct soft_slot {
 	uint64_t base;
 	uint32_t id[SLOT_PAGES];
 };
 
-struct table { /* sorted by base */
-	struct slot **v;
-	size_t n, cap;
-};
-
 struct soft {
-	struct table now;  /* when the bits were last taken away */
-	struct table next; /* being recorded */
+	struct soft_record now;	 /* when the bits were last taken away */
+	struct soft_record next; /* taken since soft_begin */
 	struct pageset empty; /* mappings without any page, where smaps was asked */
 };
 
-static void table_clear(struct table *t)
+static void record_clear(struct soft_record *t)
 {
 	for (size_t i = 0; i < t->n; i++)
 		free(t->v[i]);
@@ -52,7 +47,7 @@ static void table_clear(struct table *t)
 }
 
 /* The first slot that does not end before addr. */
-static size_t table_seek(const struct table *t, uint64_t addr)
+static size_t record_seek(const struct soft_record *t, uint64_t addr)
 {
 	size_t lo = 0, hi = t->n;
 
@@ -67,23 +62,28 @@ static size_t table_seek(const struct table *t, uint64_t addr)
 	return lo;
 }
 
-static const struct slot *table_find(const struct table *t, uint64_t base)
+static const struct soft_slot *record_find(const struct soft_record *t, uint64_t base)
 {
-	size_t i = table_seek(t, base);
+	size_t i = record_seek(t, base);
 
 	return i < t->n && t->v[i]->base == base ? t->v[i] : NULL;
 }
 
+static void record_room(struct soft_record *t)
+{
+	if (t->n < t->cap)
+		return;
+	t->cap = t->cap ? 2 * t->cap : 64;
+	t->v = xrealloc(t->v, t->cap * sizeof(*t->v));
+}
+
 /* In rising order. */
-static struct slot *table_last(struct table *t, uint64_t base)
+static struct soft_slot *record_last(struct soft_record *t, uint64_t base)
 {
 	if (t->n && t->v[t->n - 1]->base == base)
 		return t->v[t->n - 1];
-	if (t->n == t->cap) {
-		t->cap = t->cap ? 2 * t->cap : 64;
-		t->v = xrealloc(t->v, t->cap * sizeof(*t->v));
-	}
-	t->v[t->n] = xcalloc(1, sizeof(struct slot));
+	record_room(t);
+	t->v[t->n] = xcalloc(1, sizeof(struct soft_slot));
 	t->v[t->n]->base = base;
 	return t->v[t->n++];
 }
@@ -97,8 +97,8 @@ void soft_free(struct soft *k)
 {
 	if (!k)
 		return;
-	table_clear(&k->now);
-	table_clear(&k->next);
+	record_clear(&k->now);
+	record_clear(&k->next);
 	free(k->now.v);
 	free(k->next.v);
 	pageset_fini(&k->empty);
@@ -214,8 +214,8 @@ static bool is_empty(const struct soft *k, const struct map *m)
 	return k->empty.n && pageset_span(&k->empty, m->start) >= map_pages(m);
 }
 
-bool soft_private(struct soft *k, int pagemap, const struct map *m, bool record,
-		  struct pageset *present, struct pageset *dirty)
+bool soft_private(const struct soft *k, int pagemap, const struct map *m, struct pageset *present,
+		  struct pageset *dirty, struct soft_record *record)
 {
 	uint64_t entries[SLOT_PAGES], zero = zero_frame();
 
@@ -223,8 +223,8 @@ bool soft_private(struct soft *k, int pagemap, const struct map *m, bool record,
 		return true;
 	for (uint64_t at = m->start; at < m->end;) {
 		uint64_t base = at & ~(SLOT_SIZE - 1), end = base + SLOT_SIZE;
-		const struct slot *was = table_find(&k->now, base);
-		struct slot *is = NULL;
+		const struct soft_slot *was = record_find(&k->now, base);
+		struct soft_slot *is = NULL;
 		ssize_t n;
 
 		end = end < m->end ? end : m->end;
@@ -240,16 +240,41 @@ bool soft_private(struct soft *k, int pagemap, const struct map *m, bool record,
 			id = id_of(entries[i]);
 			if (present)
 				pageset_add(present, at, 1);
-			if (entries[i] & ENTRY_SOFT || !was || was->id[nr] != id)
+			if (dirty && (entries[i] & ENTRY_SOFT || !was || was->id[nr] != id))
 				pageset_add(dirty, at, 1);
 			if (!record)
 				continue;
 			if (!is)
-				is = table_last(&k->next, base);
+				is = record_last(record, base);
 			is->id[nr] = id;
 		}
 	}
 	return true;
+}
+
+/* The last slot may be the first of the next mapping's: then both have a part of it. */
+static void slot_join(struct soft_slot *to, const struct soft_slot *from)
+{
+	for (size_t i = 0; i < SLOT_PAGES; i++)
+		if (from->id[i])
+			to->id[i] = from->id[i];
+}
+
+void soft_take(struct soft *k, struct soft_record *record)
+{
+	struct soft_record *to = &k->next;
+
+	for (size_t i = 0; i < record->n; i++) {
+		if (to->n && to->v[to->n - 1]->base == record->v[i]->base) {
+			slot_join(to->v[to->n - 1], record->v[i]);
+			free(record->v[i]);
+			continue;
+		}
+		record_room(to);
+		to->v[to->n++] = record->v[i];
+	}
+	free(record->v);
+	*record = (struct soft_record){ .n = 0 };
 }
 
 bool soft_shared(int pagemap, const struct map *m, struct pageset *dirty)
@@ -271,30 +296,30 @@ bool soft_shared(int pagemap, const struct map *m, struct pageset *dirty)
 
 int soft_clear(struct soft *k, pid_t pid, struct err *e)
 {
-	struct table old = k->now;
+	struct soft_record old = k->now;
 
 	if (clear_bits(pid, e) < 0) {
-		table_clear(&k->next);
+		record_clear(&k->next);
 		return -1;
 	}
 	k->now = k->next;
 	k->next = old;
-	table_clear(&k->next);
+	record_clear(&k->next);
 	return 0;
 }
 
 void soft_forget(struct soft *k, const struct pageset *gone)
 {
 	if (!gone) {
-		table_clear(&k->now);
+		record_clear(&k->now);
 		return;
 	}
 	for (size_t r = 0; r < gone->n; r++) {
 		uint64_t start = gone->v[r].start, end = run_end(&gone->v[r]);
 
-		for (size_t i = table_seek(&k->now, start);
+		for (size_t i = record_seek(&k->now, start);
 		     i < k->now.n && k->now.v[i]->base < end; i++) {
-			struct slot *one = k->now.v[i];
+			struct soft_slot *one = k->now.v[i];
 			uint64_t from = start > one->base ? start - one->base : 0;
 			uint64_t to = end - one->base < SLOT_SIZE ? end - one->base : SLOT_SIZE;
 
@@ -354,7 +379,7 @@ void soft_begin(struct soft *k, pid_t pid, const struct maps *maps)
 	uint64_t reserved = 0;
 
 	pageset_clear(&k->empty);
-	table_clear(&k->next);
+	record_clear(&k->next);
 	for (size_t i = 0; i < maps->n; i++)
 		if (maps->v[i].kind == MAP_KIND_ANON || maps->v[i].kind == MAP_KIND_FILE)
 			reserved += maps->v[i].end - maps->v[i].start;

@@ -34,6 +34,12 @@
 
 struct soft;
 
+/* What one look saw: which page was which frame.  Zeroed: nothing. */
+struct soft_record {
+	struct soft_slot **v; /* sorted by address */
+	size_t n, cap;
+};
+
 /* Does this kernel have the bits, and do we see page frames?  Tried on a page of ours; ERR_UNSUPPORTED
  * when not. */
 int soft_usable(struct err *e);
@@ -45,17 +51,19 @@ void soft_free(struct soft *k); /* NULL is fine */
 void soft_begin(struct soft *k, pid_t pid, const struct maps *maps);
 
 /*
- * A private mapping (or a part of one).  Adds its pages that differ from the file to `present` (may be NULL),
- * and those not known clean to `dirty`.  `record`: they will be known when soft_clear follows; then
- * mappings in rising order, one thread; else any thread.  False: the address space has ended.
+ * A private mapping (or a part of one), from any thread.  Adds its pages that differ from the file to `present`
+ * and those not known clean to `dirty`; what it saw to `record`, in rising order.  All three may be
+ * NULL.  False: the address space has ended.
  */
-bool soft_private(struct soft *k, int pagemap, const struct map *m, bool record,
-		  struct pageset *present, struct pageset *dirty);
+bool soft_private(const struct soft *k, int pagemap, const struct map *m, struct pageset *present,
+		  struct pageset *dirty, struct soft_record *record);
+/* Behind what was taken since soft_begin; the record is empty then. */
+void soft_take(struct soft *k, struct soft_record *record);
 
 /* What a shared mapping wrote, as far as can be seen; offsets of the object. */
 bool soft_shared(int pagemap, const struct map *m, struct pageset *dirty);
 
-/* All bits of the address space go; what was recorded counts from now on. */
+/* All bits of the address space go; what was taken counts from now on. */
 int soft_clear(struct soft *k, pid_t pid, struct err *e);
 
 /* The other end has lost these (NULL: all): they are dirty, whatever the bits say. */

@@ -162,7 +162,7 @@ void scan_views(struct track *t, struct space *s, bool arm)
 }
 
 /* See space.direct: what the scan before found joins, what this one found is for the next. */
-static void doubt_again(struct space *s)
+void space_doubt(struct space *s)
 {
 	own_pageset struct pageset before = PAGESET_INIT;
 
@@ -173,13 +173,14 @@ static void doubt_again(struct space *s)
 	pageset_add_set(&s->dirty, &before);
 }
 
-void scan_space(struct track *t, struct space *s)
+/* Dirty pages of one address space, armed again; without its views. */
+static void scan_space(struct track *t, struct space *s)
 {
 	pageset_clear(&s->dirty);
 	for (size_t i = 0; i < s->maps.n; i++)
 		if (space_covers(&s->maps.v[i], t->o.small, t->o.anon_only))
 			scan_private(&s->scan, &s->maps.v[i], true, NULL, &s->dirty);
-	doubt_again(s);
+	space_doubt(s);
 }
 
 static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t *dirty_pages,

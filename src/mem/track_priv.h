@@ -51,8 +51,8 @@ unsigned track_threads(const struct track *t);
 
 /* track.c */
 int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e);
-/* Dirty pages of one address space, armed again; without its views. */
-void scan_space(struct track *t, struct space *s);
+/* After a scan of a space: see space.direct. */
+void space_doubt(struct space *s);
 /* Scans all shared views of a space into the objects' dirty sets. */
 void scan_views(struct track *t, struct space *s, bool arm);
 /* Sends what shared objects owe, after all views were scanned. */
