@@ -20,7 +20,7 @@
 #include "criu/rpc.h"
 
 struct restore_fd {
-	const char *key; /* what it replaces: "/memfd:NAME" */
+	const char *key; /* for inherit_fd */
 	int fd;		 /* was given to the CRIU process when it was started */
 };
 

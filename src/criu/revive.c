@@ -22,6 +22,8 @@
 #include "criu/places.h"
 #include "criu/restore.h"
 #include "criu/revive_img.h"
+#include "criu/shim_text.h"
+#include "criu/shimdir.h"
 
 enum {
 	RESTORE_MS = 120000,
@@ -63,7 +65,8 @@ static int start_criu(struct revive *r, const char *netns, struct err *e)
 	own_free int *fds = xcalloc(r->n_shared + 1, sizeof(*fds));
 	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)r->like);
 	const struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = fds,
-				     .n_fds = r->n_shared };
+				     .n_fds = r->n_shared,
+				     .preload = r->n_shared ? shim_library() : NULL };
 
 	for (size_t i = 0; i < r->n_shared; i++) {
 		fds[i] = store_shared_fd(r->store, r->shared[i]);
@@ -156,6 +159,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		   struct err *e)
 {
 	own_free struct restore_fd *fds = xcalloc(r->n_shared + 1, sizeof(*fds));
+	own_free struct shared_use *use = xcalloc(r->n_shared + 1, sizeof(*use));
 	own_strv struct strv keys = STRV_INIT;
 	struct restore_opts o = {
 		.rootfs = r->rootfs,
@@ -175,11 +179,14 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 	if (revive_exes(r->images, e) < 0 ||
 	    places_points(&r->places, &r->mounts, e) < 0 ||
 	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
-	    revive_memfds(r->images, r->store, r->shared, r->n_shared, &keys, e) < 0)
+	    revive_memfds(r->images, r->store, r->shared, r->n_shared, use, e) < 0)
 		return -1;
 	for (size_t i = 0; i < r->n_shared; i++)
+		strv_addf(&keys, SHIM_SHARED "%u", r->shared[i]);
+	for (size_t i = 0; i < r->n_shared; i++)
 		fds[i] = (struct restore_fd){ keys.item[i], store_shared_fd(r->store, r->shared[i]) };
-	if (criu_restore(r->criu, &o, &r->init, e) < 0)
+	if (criu_restore(r->criu, &o, &r->init, e) < 0 ||
+	    revive_memfds_taken(r->store, r->shared, r->n_shared, use, e) < 0)
 		return -1;
 	r->lazy_used = o.lazy;
 	if (!o.lazy) /* the source still waits to hear that all is here */

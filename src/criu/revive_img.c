@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/shim_text.h"
 
 static const size_t image_max = 256u << 20;
 
@@ -124,29 +125,23 @@ int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store
 
 /* ---- shared memory ---- */
 
-static uint32_t object_of(struct store *store, const uint32_t *shared, size_t n, uint64_t ino)
+/* Which of `shared` has this inode; -1: none. */
+static ssize_t object_of(struct store *store, const uint32_t *shared, size_t n, uint32_t ino)
 {
 	struct memobj o;
 
-	for (size_t k = 0; store_get(store, k, &o); k++) {
-		for (size_t i = 0; i < n; i++) {
-			if (o.nr == shared[i] && o.kind == MEMOBJ_SHARED && (uint32_t)o.id == (uint32_t)ino)
-				return o.nr;
-		}
+	for (size_t i = 0; i < n; i++) {
+		if (store_get(store, shared[i] - 1, &o) && o.kind == MEMOBJ_SHARED && (uint32_t)o.id == ino)
+			return (ssize_t)i;
 	}
-	return 0;
+	return -1;
 }
 
-static int set_owner(int fd, const Img__MemfdInode *inode, struct err *e)
-{
-	if (fchown(fd, inode->uid, inode->gid) < 0 ||
-	    (inode->has_mode && fchmod(fd, inode->mode & 07777) < 0))
-		return err_sys(e, "cannot set the owner of shared memory");
-	return 0;
-}
+/* Bits that no memory file of a container has: CRIU takes them away when it takes ours. */
+enum { NOT_TAKEN = 07000 };
 
 int revive_memfds(int images, struct store *store, const uint32_t *shared, size_t n,
-		  struct strv *keys, struct err *e)
+		  struct shared_use *use, struct err *e)
 {
 	own_free char *data = NULL;
 	own_buf struct buf out = BUF_INIT;
@@ -155,8 +150,6 @@ int revive_memfds(int images, struct store *store, const uint32_t *shared, size_
 	size_t len;
 	int ret;
 
-	for (size_t i = 0; i < n; i++)
-		strv_addf(keys, "/memfd:pmigrate.%u", shared[i]);
 	if (n == 0 || faccessat(images, "memfd.img", F_OK, 0) < 0)
 		return 0;
 	if (file_read(images, "memfd.img", image_max, &data, &len, e) < 0 ||
@@ -165,19 +158,21 @@ int revive_memfds(int images, struct store *store, const uint32_t *shared, size_
 	image_put_head(&out, IMAGE_MEMFD);
 	while ((ret = image_next(&ir, &msg, e)) > 0) {
 		Img__MemfdInode *inode = img__memfd_inode__unpack(NULL, msg.len, msg.data);
-		uint32_t nr;
+		ssize_t i = inode ? object_of(store, shared, n, inode->shmid) : -1;
 
 		if (!inode)
 			return err_set(e, ERR_PROTO, "the image memfd is broken");
-		nr = object_of(store, shared, n, inode->shmid);
-		if (nr) {
-			own_free char *name = xasprintf("pmigrate.%u", nr);
+		if (i >= 0) {
+			own_free char *name = xasprintf(SHIM_SHARED "%u", shared[i]);
 			char *old = inode->name;
 
+			use[i] = (struct shared_use){ true, inode->mode & 07777 };
 			inode->name = name;
+			inode->size = 0; /* CRIU has nothing to fill in */
 			image_put(&out, &inode->base);
 			inode->name = old;
-			ret = set_owner(store_shared_fd(store, nr), inode, e);
+			if (!inode->has_mode || fchmod(store_shared_fd(store, shared[i]), NOT_TAKEN) < 0)
+				ret = err_set(e, ERR_UNSUPPORTED, "the mode of shared memory %.64s is unknown", old);
 		} else {
 			image_put_raw(&out, msg.data, msg.len);
 		}
@@ -186,4 +181,18 @@ int revive_memfds(int images, struct store *store, const uint32_t *shared, size_
 			return -1;
 	}
 	return ret < 0 ? -1 : imgdir_put(images, "memfd.img", out.data, out.len, e);
+}
+
+int revive_memfds_taken(struct store *store, const uint32_t *shared, size_t n,
+			const struct shared_use *use, struct err *e)
+{
+	for (size_t i = 0; i < n; i++) {
+		struct stat st;
+
+		if (!use[i].used)
+			continue;
+		if (fstat(store_shared_fd(store, shared[i]), &st) < 0 || (st.st_mode & 07777) != use[i].mode)
+			return err_set(e, ERR_CHILD, "CRIU did not take the shared memory %u", shared[i]);
+	}
+	return 0;
 }

@@ -17,13 +17,22 @@
 int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store *store,
 		    struct lazy *lazy, struct err *e);
 
+/* Whether the images have it, and with which mode. */
+struct shared_use {
+	bool used;
+	uint32_t mode;
+};
+
 /*
- * memfd.img: each shared object gets a name of its own; keys->item[i] becomes the key of
- * shared[i] for CRIU ("/memfd:pmigrate.7").  Owner and mode are set on its memory file, which CRIU
- * leaves to us.
+ * memfd.img: each of shared[n] gets the name by which the preload library knows it
+ * (shim_restore.c); use[n] is filled.
  */
 int revive_memfds(int images, struct store *store, const uint32_t *shared, size_t n,
-		  struct strv *keys, struct err *e);
+		  struct shared_use *use, struct err *e);
+
+/* After the restore: did it take them?  Without the library it would have made empty ones. */
+int revive_memfds_taken(struct store *store, const uint32_t *shared, size_t n,
+			const struct shared_use *use, struct err *e);
 
 /* mm-PID.img, files.img: see revive_exe.c. */
 int revive_exes(int images, struct err *e);

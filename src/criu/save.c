@@ -13,12 +13,15 @@
 #include "base/strv.h"
 #include "criu/dump.h"
 #include "criu/freeze.h"
+#include "criu/image.h"
 #include "criu/imgdir.h"
 #include "criu/save_mend.h"
 #include "criu/shimdir.h"
 
 enum {
 	MOUNTINFO_MAX = 4 << 20,
+	IMAGE_MAX = 64 << 20,
+	ARMED_MAX = 512, /* each is a descriptor at the destination */
 	DUMP_MS = 120000,
 };
 
@@ -37,6 +40,8 @@ struct save {
 	int images;
 	int shim;	 /* shimdir, or -1 */
 	struct strv put; /* pids that shimdir knows, as text */
+	struct shim_object *armed; /* shared objects that CRIU finds empty */
+	size_t n_armed;
 };
 
 static int read_mounts(struct save *s, struct err *e)
@@ -111,6 +116,7 @@ void save_free(struct save *s)
 	ext_mounts_fini(&s->mounts);
 	strv_fini(&s->enable_fs);
 	strv_fini(&s->put);
+	free(s->armed);
 	free(s->rootfs);
 	free(s);
 }
@@ -152,44 +158,39 @@ int save_look(struct save *s, const struct track *t, struct err *e)
 	return 0;
 }
 
-/* Does any process have a descriptor on it? */
-static bool has_descriptor(const struct track *t, const struct shm *o)
+static int larger_first(const void *a, const void *b)
 {
-	for (size_t i = 0; i < track_nr_spaces(t); i++) {
-		own_free char *path = NULL;
-		own_dir DIR *d = NULL;
-		struct track_space sp;
-		struct dirent *entry;
-		struct stat st;
+	const struct shm *const *x = a, *const *y = b;
 
-		track_get_space(t, i, &sp);
-		path = xasprintf("/proc/%d/fd", (int)sp.pid);
-		d = opendir(path);
-		while (d && (entry = readdir(d))) {
-			if (entry->d_name[0] != '.' && fstatat(dirfd(d), entry->d_name, &st, 0) == 0 &&
-			    st.st_ino == o->ino && st.st_dev == o->dev)
-				return true;
-		}
-	}
-	return false;
+	return (*x)->size < (*y)->size ? 1 : (*x)->size > (*y)->size ? -1 : 0;
+}
+
+/* A SysV segment's id needs CRIU. */
+static bool travels(const struct shm *o)
+{
+	return o->nr && o->size && strncmp(o->name, "/SYSV", 5) != 0;
 }
 
 int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n, struct err *e)
 {
 	size_t all = track_nr_shms(t), have = 0;
-	own_free struct shim_object *objects = xcalloc(all + 1, sizeof(*objects));
+	own_free const struct shm **by_size = xcalloc(all + 1, sizeof(const struct shm *));
 	own_free uint32_t *list = xcalloc(all + 1, sizeof(*list));
 
+	free(s->armed);
+	s->armed = xcalloc(all + 1, sizeof(*s->armed));
 	for (size_t i = 0; s->shim >= 0 && i < all; i++) {
-		const struct shm *o = track_get_shm(t, i);
-
-		/* Anonymous shared memory; a memfd's seals and a SysV segment's id need CRIU. */
-		if (!o->nr || strcmp(o->name, "/dev/zero") != 0 || has_descriptor(t, o))
-			continue;
-		objects[have] = (struct shim_object){ o->dev, o->ino };
-		list[have++] = o->nr;
+		by_size[have] = track_get_shm(t, i);
+		have += travels(by_size[have]);
 	}
-	if (s->shim >= 0 && shimdir_put_shm(s->shim, objects, have, e) < 0)
+	qsort(by_size, have, sizeof(*by_size), larger_first);
+	have = have < ARMED_MAX ? have : ARMED_MAX;
+	for (size_t i = 0; i < have; i++) {
+		s->armed[i] = (struct shim_object){ by_size[i]->dev, by_size[i]->ino, by_size[i]->nr };
+		list[i] = by_size[i]->nr;
+	}
+	s->n_armed = have;
+	if (s->shim >= 0 && shimdir_put_shm(s->shim, s->armed, have, e) < 0)
 		return -1;
 	log_debug("shared memory: %zu of %zu objects travel by themselves", have, all);
 	*nrs = take_ptr(&list);
@@ -244,6 +245,54 @@ static int check_covered(const struct track *t, const struct track_space *sp,
 	return 0;
 }
 
+/* Does mem/ know this object under the number that the destination was told? */
+static bool still_tracked(const struct track *t, const struct shim_object *a)
+{
+	for (size_t i = 0; i < track_nr_shms(t); i++) {
+		const struct shm *o = track_get_shm(t, i);
+
+		if (o->dev == a->dev && o->ino == a->ino)
+			return o->nr == a->nr;
+	}
+	return false;
+}
+
+/*
+ * A memfd that no process had open or mapped in some round was given up by mem/; it may have been on
+ * its way in a socket, and still be.
+ */
+static int check_armed(struct save *s, const struct track *t, struct err *e)
+{
+	own_free char *data = NULL;
+	struct image_reader ir;
+	struct image_msg msg;
+	size_t len;
+	int ret;
+
+	if (!s->n_armed || faccessat(s->images, "memfd.img", F_OK, 0) < 0)
+		return 0;
+	if (file_read(s->images, "memfd.img", IMAGE_MAX, &data, &len, e) < 0 ||
+	    image_begin(&ir, "memfd", IMAGE_MEMFD, data, len, e) < 0)
+		return -1;
+	while ((ret = image_next(&ir, &msg, e)) > 0) {
+		Img__MemfdInode *inode = img__memfd_inode__unpack(NULL, msg.len, msg.data);
+
+		if (!inode)
+			return err_set(e, ERR_PROTO, "the image memfd is broken");
+		for (size_t i = 0; i < s->n_armed && ret > 0; i++) {
+			if ((uint32_t)s->armed[i].ino != inode->shmid || still_tracked(t, &s->armed[i]))
+				continue;
+			ret = err_set(e, ERR_UNSUPPORTED, "the shared memory %.64s was in nobody's hands for a moment",
+				      inode->name);
+			err_hint(e, "processes hand it over by a socket; migrate again");
+		}
+		img__memfd_inode__free_unpacked(inode, NULL);
+		if (ret < 0)
+			return -1;
+	}
+	return ret;
+}
+
 int save_hidden(struct save *s, const struct track *t, struct buf *out, struct err *e)
 {
 	own_hidden_spaces struct hidden_spaces h = HIDDEN_SPACES_INIT;
@@ -261,7 +310,7 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 			return -1;
 	}
 	hidden_spaces_put(out, &h);
-	return 0;
+	return check_armed(s, t, e);
 }
 
 int save_disarm(struct save *s, struct err *e)

@@ -61,9 +61,9 @@ int save_look(struct save *s, const struct track *t, struct err *e);
 
 /*
  * The shared objects whose content CRIU shall not dump, because the restore will be given
- * memory that has it: private to the container's mappings (no descriptor is open on
- * them) and known to mem/.  `nrs` gets their object numbers (the caller's).  Call it once, after a
- * round, before the destination is prepared; later ones are CRIU's.
+ * memory that has it: anonymous shared memory and memfds known to mem/, the largest first.  `nrs`
+ * gets their object numbers (the caller's).  Call it once, after a round, before the destination is
+ * prepared; later ones are CRIU's.
  */
 int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n,
 	     struct err *e);
@@ -76,7 +76,8 @@ int save_dump(struct save *s, struct err *e);
 
 /*
  * Frozen, after save_dump and track_final: appends, for the destination, which pages of each process
- * were hidden from CRIU.  Fails when one is not in mem/'s hands: its content would be lost.
+ * were hidden from CRIU.  Fails when one of them, or a shared object, is not in mem/'s hands: its
+ * content would be lost.
  */
 int save_hidden(struct save *s, const struct track *t, struct buf *out, struct err *e);
 

@@ -18,6 +18,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* What the restore's image calls shared memory that is there already: then its number. */
+#define SHIM_SHARED "pmigrate/shared/"
+
 /* Mappings up to this size are CRIU's to dump. */
 #define SHIM_FLOOR (2ull << 20)
 

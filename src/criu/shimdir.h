@@ -35,6 +35,7 @@ void shimdir_drop(int dir, pid_t pid);
 
 struct shim_object {
 	uint64_t dev, ino; /* as st_dev, st_ino */
+	uint32_t nr;	   /* mem/'s number of it; not for the library */
 };
 
 /* All shared objects that travel by themselves; replaces the list. */
