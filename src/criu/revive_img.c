@@ -131,7 +131,7 @@ static ssize_t object_of(struct store *store, const uint32_t *shared, size_t n, 
 	struct memobj o;
 
 	for (size_t i = 0; i < n; i++) {
-		if (store_get(store, shared[i] - 1, &o) && o.kind == MEMOBJ_SHARED && (uint32_t)o.id == ino)
+		if (store_get(store, shared[i], &o) && o.kind == MEMOBJ_SHARED && (uint32_t)o.id == ino)
 			return (ssize_t)i;
 	}
 	return -1;

@@ -25,6 +25,8 @@ struct stock {
 };
 
 struct object {
+	uint32_t nr;	     /* 0: idle; with `next` under the store's lock */
+	struct object *next; /* of the same bucket, or idle too */
 	/* Held shared while pages come and go, exclusive while the object is reset. */
 	pthread_rwlock_t life;
 	/* Bitmaps, tables, lists. */

@@ -11,12 +11,17 @@
 #include "mem/maps.h"
 #include "mem/object.h"
 
+enum { BUCKETS = 4096, OBJECTS_MAX = 65536 };
+
+/* Numbers rise for ever while processes come and go: what is bounded is how many live at once. */
 struct store {
 	struct store_opts o;
 	struct stock stock;
-	pthread_rwlock_t lock; /* the table of objects */
-	struct object **objects; /* [nr - 1]; never freed before the store */
+	pthread_rwlock_t lock;	 /* the table of objects; taken before an object's `life` */
+	struct object **objects; /* all that were ever needed at once; freed with the store */
 	size_t n, cap;
+	struct object *bucket[BUCKETS]; /* by number */
+	struct object *idle;
 	_Atomic uint64_t frames, received;
 };
 
@@ -26,7 +31,7 @@ struct store *store_new(const struct store_opts *o)
 
 	s->o = *o;
 	if (!s->o.max_objects)
-		s->o.max_objects = 65536;
+		s->o.max_objects = OBJECTS_MAX;
 	arena_init(&s->stock.arena);
 	pthread_rwlock_init(&s->lock, NULL);
 	return s;
@@ -51,25 +56,27 @@ bool store_takes(uint8_t type)
 
 /* ---- objects ---- */
 
-static struct object *object_at(struct store *s, uint32_t nr)
+/* Under the lock. */
+static struct object **object_link(struct store *s, uint32_t nr)
 {
-	struct object *o;
+	struct object **at = &s->bucket[nr % BUCKETS];
 
-	pthread_rwlock_rdlock(&s->lock);
-	o = nr && nr <= s->n ? s->objects[nr - 1] : NULL;
-	pthread_rwlock_unlock(&s->lock);
-	return o;
+	while (*at && (*at)->nr != nr)
+		at = &(*at)->next;
+	return at;
 }
 
 /* The object `nr`, alive and held for use of its pages; NULL: there is none. */
 static struct object *object_hold(struct store *s, uint32_t nr)
 {
-	struct object *o = object_at(s, nr);
+	struct object *o;
 
-	if (!o)
-		return NULL;
-	pthread_rwlock_rdlock(&o->life);
-	if (!o->gone)
+	pthread_rwlock_rdlock(&s->lock);
+	o = nr ? *object_link(s, nr) : NULL;
+	if (o)
+		pthread_rwlock_rdlock(&o->life);
+	pthread_rwlock_unlock(&s->lock);
+	if (!o || !o->gone)
 		return o;
 	pthread_rwlock_unlock(&o->life);
 	return NULL;
@@ -85,50 +92,56 @@ static int no_object(uint32_t nr, struct err *e)
 	return err_set(e, ERR_PROTO, "memory object %" PRIu32 " was never announced", nr);
 }
 
-static struct object *object_make(struct store *s, uint32_t nr, struct err *e)
+/* One without a number. Under the lock. */
+static struct object *object_idle(struct store *s)
 {
-	struct object *o = NULL;
+	struct object *o = s->idle;
 
-	pthread_rwlock_wrlock(&s->lock);
-	if (nr > s->o.max_objects) {
-		err_set(e, ERR_PROTO, "memory object %" PRIu32 " is one too many", nr);
-		nr = 0;
+	if (o) {
+		s->idle = o->next;
+		return o;
 	}
-	/* Numbers that were left out were processes that ended before they were told. */
-	while (s->n < nr) {
-		o = xcalloc(1, sizeof(*o));
-		o->fd = -1;
-		o->gone = true;
-		pthread_rwlock_init(&o->life, NULL);
-		pthread_mutex_init(&o->lock, NULL);
-		if (s->n == s->cap) {
-			s->cap = s->cap ? 2 * s->cap : 64;
-			s->objects = xrealloc(s->objects, s->cap * sizeof(*s->objects));
-		}
-		s->objects[s->n++] = o;
+	if (s->n == s->o.max_objects)
+		return NULL;
+	o = xcalloc(1, sizeof(*o));
+	o->fd = -1;
+	o->gone = true;
+	pthread_rwlock_init(&o->life, NULL);
+	pthread_mutex_init(&o->lock, NULL);
+	if (s->n == s->cap) {
+		s->cap = s->cap ? 2 * s->cap : 64;
+		s->objects = xrealloc(s->objects, s->cap * sizeof(*s->objects));
 	}
-	if (nr)
-		o = s->objects[nr - 1];
-	pthread_rwlock_unlock(&s->lock);
+	s->objects[s->n++] = o;
 	return o;
 }
 
-static int take_object(struct store *s, const struct frame *f, struct err *e)
+/* The object `nr`, there before or new, which is `gone` then. Under the lock. */
+static struct object *object_make(struct store *s, uint32_t nr, struct err *e)
 {
-	struct memobj d;
-	struct object *o;
+	struct object **at = object_link(s, nr), *o = *at;
+
+	if (o)
+		return o;
+	o = object_idle(s);
+	if (!o) {
+		err_set(e, ERR_PROTO, "more than %" PRIu32 " memory objects at once", s->o.max_objects);
+		return NULL;
+	}
+	o->nr = nr;
+	o->next = NULL;
+	*at = o;
+	return o;
+}
+
+static int reset_object(struct store *s, struct object *o, const struct memobj *d, struct err *e)
+{
 	int ret = 0;
 
-	if (memmsg_get_object(f, &d, e) < 0)
-		return -1;
-	o = object_make(s, d.nr, e);
-	if (!o)
-		return -1;
-	pthread_rwlock_wrlock(&o->life);
-	if (d.kind == MEMOBJ_SHARED && !o->gone && o->desc.kind == d.kind && o->desc.id == d.id &&
-	    o->desc.dev == d.dev) {
+	if (d->kind == MEMOBJ_SHARED && !o->gone && o->desc.kind == d->kind && o->desc.id == d->id &&
+	    o->desc.dev == d->dev) {
 		/* The same with another size: what is cut off is gone. */
-		uint64_t end = (d.size + MEM_PAGE - 1) & ~(uint64_t)(MEM_PAGE - 1);
+		uint64_t end = (d->size + MEM_PAGE - 1) & ~(uint64_t)(MEM_PAGE - 1);
 
 		object_drop(&s->stock, o, end, (MEMMSG_MAX_ADDR - end) >> MEM_PAGE_SHIFT);
 	} else {
@@ -136,13 +149,31 @@ static int take_object(struct store *s, const struct frame *f, struct err *e)
 		close_fd(&o->fd);
 	}
 	o->gone = true;
-	if (d.kind == MEMOBJ_SHARED)
-		ret = object_open_shared(o, &d, e);
+	if (d->kind == MEMOBJ_SHARED)
+		ret = object_open_shared(o, d, e);
 	if (ret == 0) {
-		o->desc = d;
+		o->desc = *d;
 		o->gone = false;
 	}
-	pthread_rwlock_unlock(&o->life);
+	return ret;
+}
+
+static int take_object(struct store *s, const struct frame *f, struct err *e)
+{
+	struct memobj d;
+	struct object *o;
+	int ret = -1;
+
+	if (memmsg_get_object(f, &d, e) < 0)
+		return -1;
+	pthread_rwlock_wrlock(&s->lock);
+	o = object_make(s, d.nr, e);
+	if (o) {
+		pthread_rwlock_wrlock(&o->life);
+		ret = reset_object(s, o, &d, e);
+		pthread_rwlock_unlock(&o->life);
+	}
+	pthread_rwlock_unlock(&s->lock);
 	return ret;
 }
 
@@ -150,16 +181,24 @@ static int take_gone(struct store *s, const struct frame *f, struct err *e)
 {
 	struct reader r = reader_of(f->data, f->len);
 	uint32_t nr = get_u32(&r);
-	struct object *o = object_at(s, nr);
+	struct object **at, *o;
 
-	if (!reader_done(&r) || !o)
-		return no_object(nr, e);
-	pthread_rwlock_wrlock(&o->life);
-	object_empty(&s->stock, o);
-	close_fd(&o->fd);
-	o->gone = true;
-	pthread_rwlock_unlock(&o->life);
-	return 0;
+	pthread_rwlock_wrlock(&s->lock);
+	at = object_link(s, nr);
+	o = reader_done(&r) && nr ? *at : NULL;
+	if (o) {
+		pthread_rwlock_wrlock(&o->life);
+		object_empty(&s->stock, o);
+		close_fd(&o->fd);
+		o->gone = true;
+		pthread_rwlock_unlock(&o->life);
+		*at = o->next;
+		o->nr = 0;
+		o->next = s->idle;
+		s->idle = o;
+	}
+	pthread_rwlock_unlock(&s->lock);
+	return o ? 0 : no_object(nr, e);
 }
 
 /* ---- pages come ---- */
@@ -278,14 +317,15 @@ static int take_sync(struct store *s, struct peer *from, const struct frame *f, 
 
 	if (f->len)
 		return err_set(e, ERR_PROTO, "a memory barrier with a payload arrived");
-	for (uint32_t nr = 1; nr <= store_nr_objects(s); nr++) {
-		struct object *o = object_hold(s, nr);
+	pthread_rwlock_rdlock(&s->lock);
+	for (size_t i = 0; i < s->n; i++) {
+		struct object *o = s->objects[i];
 
-		if (o) {
-			missing += object_missing(o);
-			object_let(o);
-		}
+		pthread_rwlock_rdlock(&o->life);
+		missing += o->gone ? 0 : object_missing(o);
+		pthread_rwlock_unlock(&o->life);
 	}
+	pthread_rwlock_unlock(&s->lock);
 	if (!from)
 		return 0;
 	buf_put_u64(&reply, missing);
@@ -315,19 +355,9 @@ int store_frame(struct store *s, struct peer *from, const struct frame *f, struc
 
 /* ---- what is in it ---- */
 
-size_t store_nr_objects(struct store *s)
+bool store_get(struct store *s, uint32_t nr, struct memobj *out)
 {
-	size_t n;
-
-	pthread_rwlock_rdlock(&s->lock);
-	n = s->n;
-	pthread_rwlock_unlock(&s->lock);
-	return n;
-}
-
-bool store_get(struct store *s, size_t i, struct memobj *out)
-{
-	struct object *o = object_hold(s, (uint32_t)i + 1);
+	struct object *o = object_hold(s, nr);
 
 	if (!o)
 		return false;
@@ -336,15 +366,23 @@ bool store_get(struct store *s, size_t i, struct memobj *out)
 	return true;
 }
 
+/* The newest wins: an exec made a new object of the same pid. */
 static uint32_t find(struct store *s, enum memobj_kind kind, uint64_t id, uint64_t dev)
 {
-	struct memobj d;
+	uint32_t nr = 0;
 
-	/* The newest wins: an exec made a new object of the same pid. */
-	for (size_t i = store_nr_objects(s); i-- > 0;)
-		if (store_get(s, i, &d) && d.kind == kind && d.id == id && d.dev == dev)
-			return d.nr;
-	return 0;
+	pthread_rwlock_rdlock(&s->lock);
+	for (size_t i = 0; i < s->n; i++) {
+		struct object *o = s->objects[i];
+
+		pthread_rwlock_rdlock(&o->life);
+		if (!o->gone && o->desc.kind == kind && o->desc.id == id && o->desc.dev == dev &&
+		    o->nr > nr)
+			nr = o->nr;
+		pthread_rwlock_unlock(&o->life);
+	}
+	pthread_rwlock_unlock(&s->lock);
+	return nr;
 }
 
 uint32_t store_find_space(struct store *s, pid_t vpid)

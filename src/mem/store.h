@@ -32,7 +32,7 @@ struct store;
 
 struct store_opts {
 	uint64_t max_pages;   /* more are refused; 0: no cap (tests) */
-	uint32_t max_objects; /* 0: 65536 */
+	uint32_t max_objects; /* alive at once; 0: 65536 */
 };
 
 struct store *store_new(const struct store_opts *o);
@@ -47,9 +47,8 @@ int store_frame(struct store *s, struct peer *from, const struct frame *f, struc
 
 /* ---- what is in it ---- */
 
-size_t store_nr_objects(struct store *s);
-/* Copies the i-th object's description; false when there is none (any more). */
-bool store_get(struct store *s, size_t i, struct memobj *out);
+/* Copies the object's description; false when there is none (any more). */
+bool store_get(struct store *s, uint32_t nr, struct memobj *out);
 /* 0 when unknown. */
 uint32_t store_find_space(struct store *s, pid_t vpid);
 uint32_t store_find_shared(struct store *s, uint64_t dev, uint64_t ino);

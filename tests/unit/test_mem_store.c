@@ -138,6 +138,7 @@ static void test_refuses(void **state)
 
 	(void)state;
 	assert_int_equal(put(s, MEMMSG_ZERO, 1, BASE, 1, false, 0), -1);   /* no object */
+	assert_int_equal(put_object(s, 0, MEMOBJ_SPACE, 0), -1);
 	assert_int_equal(put_object(s, 2, MEMOBJ_SPACE, 0), 0);	   /* 1 was left out */
 	assert_int_equal(put_object(s, 1, MEMOBJ_SPACE, 0), 0);
 	assert_int_equal(put_object(s, 2, MEMOBJ_SHARED, 5000), 0);
@@ -207,6 +208,36 @@ static void test_the_newest_of_a_pid(void **state)
 	store_free(s);
 }
 
+/* Processes come and go for hours: only those that live at once count. */
+static void test_numbers_rise_for_ever(void **state)
+{
+	static const struct store_opts opts = { .max_objects = 10 };
+	struct store *s = store_new(&opts);
+	own_buf struct buf b = BUF_INIT;
+	uint32_t first = INT32_MAX - 200000;
+	struct memobj o;
+
+	(void)state;
+	for (uint32_t nr = first; nr < first + 200000; nr++) {
+		assert_int_equal(put_object(s, nr, nr % 3 ? MEMOBJ_SPACE : MEMOBJ_SHARED, nr % 3 ? 0 : 4096), 0);
+		assert_int_equal(put(s, MEMMSG_ZERO, nr, 0, 1, false, 0), 0);
+		if (nr < first + 9)
+			continue;
+		assert_true(store_get(s, nr - 9, &o));
+		assert_int_equal(o.nr, nr - 9);
+		buf_clear(&b);
+		buf_put_u32(&b, nr - 9);
+		assert_int_equal(frame(s, MEMMSG_GONE, &b, NULL), 0);
+		assert_int_equal(frame(s, MEMMSG_GONE, &b, NULL), -1);
+		assert_false(store_get(s, nr - 9, &o));
+		assert_int_equal(put(s, MEMMSG_ZERO, nr - 9, 0, 1, false, 0), -1);
+	}
+	assert_int_equal(store_stats(s).zero_pages, 9);
+	assert_int_equal(put_object(s, 1, MEMOBJ_SPACE, 0), 0);
+	assert_int_equal(put_object(s, 2, MEMOBJ_SPACE, 0), -1);
+	store_free(s);
+}
+
 static void test_compressed(void **state)
 {
 	static const struct store_opts opts = { 0 };
@@ -238,6 +269,7 @@ int main(void)
 		cmocka_unit_test(test_refuses),
 		cmocka_unit_test(test_shared_has_its_exact_size),
 		cmocka_unit_test(test_the_newest_of_a_pid),
+		cmocka_unit_test(test_numbers_rise_for_ever),
 		cmocka_unit_test(test_compressed),
 	};
 
