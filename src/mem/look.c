@@ -110,8 +110,10 @@ int look_at_spaces(struct track *t, struct sender *s, bool running, struct err *
 {
 	if (procs_refresh(&t->procs, e) < 0 || drop_ended(t, s, e) < 0)
 		return -1;
-	if (t->rounds && procs_missed_some(&t->procs))
+	if (t->rounds && procs_missed_some(&t->procs)) {
+		log_debug("a process may have been born and have ended unseen");
 		suspect_all(t);
+	}
 	for (size_t i = 0; i < t->nr_spaces; i++)
 		t->spaces[i]->nr_sharers = 0;
 	for (size_t i = 0; i < t->procs.n; i++) {
@@ -132,7 +134,7 @@ int look_at_spaces(struct track *t, struct sender *s, bool running, struct err *
 /* ---- shared objects ---- */
 
 static void meet_shm(struct track *t, const char *path, const char *name, uint64_t dev,
-		     uint64_t ino)
+		     uint64_t ino, bool open)
 {
 	struct err e = ERR_INIT;
 	struct shm *o = find_shm(t, dev, ino);
@@ -153,6 +155,7 @@ static void meet_shm(struct track *t, const char *path, const char *name, uint64
 		t->shms[t->nr_shms++] = o;
 	}
 	o->seen = true;
+	o->open |= open;
 }
 
 /* ---- reading /proc, by several threads: it is most of the time of a frozen look ---- */
@@ -314,7 +317,7 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 	struct space *s = w->space;
 
 	for (size_t i = 0; i < w->nr_fds; i++)
-		meet_shm(t, w->fds[i].path, w->fds[i].name, w->fds[i].dev, w->fds[i].ino);
+		meet_shm(t, w->fds[i].path, w->fds[i].name, w->fds[i].dev, w->fds[i].ino, true);
 	if (!s)
 		return 0;
 	if (w->ret < 0) {
@@ -338,7 +341,7 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 			continue;
 		snprintf(path, sizeof(path), "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)s->pid,
 			 m->start, m->end);
-		meet_shm(t, path, m->name, m->dev, m->ino);
+		meet_shm(t, path, m->name, m->dev, m->ino, false);
 	}
 	if (s->scan.soft)
 		soft_forget(s->scan.soft, &gone);
@@ -383,8 +386,11 @@ int look_at_mappings(struct track *t, struct sender *s, bool running, bool *drop
 	size_t kept = 0;
 
 	*dropped = false;
-	for (size_t i = 0; i < t->nr_shms; i++)
+	for (size_t i = 0; i < t->nr_shms; i++) {
 		t->shms[i]->seen = false;
+		t->shms[i]->was_open = t->shms[i]->open;
+		t->shms[i]->open = false;
+	}
 	if (look_at_all(t, s, running, dropped, e) < 0)
 		return -1;
 	for (size_t i = 0; i < t->nr_shms; i++) {

@@ -72,8 +72,13 @@ int procs_init(struct procs *p, pid_t init, const char *cgroup, struct err *e)
 	if (!cgroup && p->ns_ino == pid_ns(getpid(), 0))
 		return err_set(e, ERR_UNSUPPORTED, "process %d is in no pid namespace of its own", (int)init);
 	p->cgroup = cgroup ? xstrdup(cgroup) : NULL;
-	births_init(&p->births, init);
 	return 0;
+}
+
+void procs_watch(struct procs *p)
+{
+	births_init(&p->births, p->init);
+	p->watched = true;
 }
 
 void procs_fini(struct procs *p)
@@ -208,7 +213,7 @@ int procs_refresh(struct procs *p, struct err *e)
 	size_t kept = 0;
 
 	p->ended = 0;
-	p->missed = births_missed(&p->births);
+	p->missed = !p->watched || births_missed(&p->births);
 	for (size_t i = 0; i < p->n; i++)
 		p->v[i].seen = false;
 	if (look(p, e) < 0)
@@ -236,4 +241,5 @@ bool procs_missed_some(const struct procs *p)
 void procs_last_look(struct procs *p)
 {
 	births_fini(&p->births);
+	p->watched = false;
 }

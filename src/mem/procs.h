@@ -33,6 +33,7 @@ struct procs {
 	int depth;	/* of the container's pid namespace: index into NSpid */
 	char *cgroup;
 	struct births births;
+	bool watched;
 	uint64_t ended; /* processes that ended since the last refresh */
 	bool missed;	/* and some may have been born and ended */
 };
@@ -50,13 +51,18 @@ struct procs {
 int procs_init(struct procs *p, pid_t init, const char *cgroup, struct err *e);
 void procs_fini(struct procs *p);
 
+/* From now on births are noted: before the first refresh.  It makes a process in the container's
+ * namespace; two that watch see each other's. */
+void procs_watch(struct procs *p);
+
 /* Looks again: new ones are added, dead ones dropped (their pidfd closed). */
 int procs_refresh(struct procs *p, struct err *e);
 
 const struct proc *procs_find(const struct procs *p, pid_t pid);
 
 /* True when between the last two refreshes a task of the container may have lived and
- * died, or died, without being looked at: what it alone could write is unknown. */
+ * died, or died, without being looked at: what it alone could write is unknown.  True for who does
+ * not watch. */
 bool procs_missed_some(const struct procs *p);
 
 /* No further refresh will be asked whether some were missed: the namespace is let go, and may

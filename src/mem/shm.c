@@ -95,8 +95,8 @@ int shm_look(struct shm *s, bool *resized, struct err *e)
 	*resized = s->size != (uint64_t)st.st_size;
 	s->size = (uint64_t)st.st_size;
 	mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
-	/* Written through a descriptor, punched or truncated. */
-	if (mtime != s->mtime_ns || s->young)
+	/* Written through a descriptor, punched or truncated? */
+	if ((mtime != s->mtime_ns || s->young) && (s->open || s->was_open))
 		s->suspect = true;
 	s->young = (int64_t)clock_real_ns() - mtime < TICK_NS;
 	s->mtime_ns = mtime;

@@ -9,7 +9,9 @@
  * mappers.  So an object is not known clean, and is compared page by page by
  * hash, when
  *   - a task that may have mapped it ended or unmapped it since the last look, or
- *   - it was written, truncated or punched through a descriptor (its mtime).
+ *   - it was written, truncated or punched through a descriptor: its mtime.  A write through a
+ *     mapping changes that as well, when it meets our write-protection; so the mtime says nothing
+ *     when no process has a descriptor on it, which anonymous and SysV memory never have.
  */
 #ifndef MEM_SHM_H
 #define MEM_SHM_H
@@ -40,6 +42,7 @@ struct shm {
 	bool suspect;		/* compare by hash */
 	bool sent;		/* once, whole */
 	bool seen;
+	bool open, was_open;	/* by some process, at this look and the one before */
 };
 
 /* Is this mapping, or this descriptor's name in /proc/PID/fd, such an object? */

@@ -72,8 +72,12 @@ int track_open(struct track **out, const struct track_opts *o, struct err *e)
 	t->cgroup = o->cgroup ? xstrdup(o->cgroup) : NULL;
 	t->o.cgroup = t->cgroup;
 	t->soft = o->no_rounds;
-	if ((!o->no_rounds && choose(&t->soft, e) < 0) || procs_init(&t->procs, o->init, o->cgroup, e) < 0 ||
-	    look_at_spaces(t, NULL, true, e) < 0) {
+	if ((!o->no_rounds && choose(&t->soft, e) < 0) || procs_init(&t->procs, o->init, o->cgroup, e) < 0) {
+		track_close(t);
+		return -1;
+	}
+	procs_watch(&t->procs);
+	if (look_at_spaces(t, NULL, true, e) < 0) {
 		track_close(t);
 		return -1;
 	}
@@ -207,6 +211,9 @@ static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t 
 	if (!o->suspect && o->sent)
 		pageset_keep(&send, &o->dirty);
 	*dirty_pages += from.compare ? o->dirty.pages : send.pages;
+	if (from.compare)
+		log_debug("shared memory %s %llu: all %llu pages are compared", o->name,
+			  (unsigned long long)o->ino, (unsigned long long)send.pages);
 	pageset_clear(&o->dirty);
 	o->suspect = false;
 	o->sent = true;
