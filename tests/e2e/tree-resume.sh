@@ -13,7 +13,7 @@ on a sh -c 'cd /vz/private/101/bulk && head -c 80M /dev/urandom >large && for i 
 total=$(on a sh -c 'du -s -B1 /vz/private/101 | cut -f1')
 
 # A file of 1 MB, written again and again: that much in each window of the journal, whatever its length.
-on_bg a sh -c 'while [ ! -e /tmp/enough ]; do head -c 1000000 /dev/zero >/vz/private/101/bulk/busy; sleep 0.1; done'
+on_bg a sh -c 'while [ ! -e /tmp/enough ]; do head -c 1000000 /dev/urandom >/vz/private/101/bulk/busy; sleep 0.1; done'
 expect_exit 0 on a pmigrate c 101 c root@b --dry-run --batch
 on a touch /tmp/enough
 wait "$bg"
