@@ -98,6 +98,11 @@ static int step_restart(void *ctx, struct err *e)
 	return start_services(ctx, e);
 }
 
+static int step_flags(void *ctx, struct err *e)
+{
+	return into_traits_flags(ctx, e);
+}
+
 /* The Container takes over: into_take.c.  When it cannot, the server goes on. */
 static int step_take(void *ctx, struct err *e)
 {
@@ -130,6 +135,7 @@ static const struct step from_server[] = {
 	{ "restart", PHASE_LAST, STEP_REVERSIBLE, goes_on, step_restart, NULL },
 	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
 	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
+	{ "flags", PHASE_HOLD, STEP_AFTER, NULL, step_flags, NULL },
 	{ "take", PHASE_START, STEP_AFTER, takes, step_take, NULL },
 	{ "services", PHASE_HOLD, STEP_AFTER, has_keeper, step_services, NULL },
 	{ .name = NULL },
@@ -291,6 +297,7 @@ static void into_fini(struct into *n)
 	dist_fini(&n->dist);
 	into_plan_fini(&n->plan);
 	strv_fini(&n->services);
+	strv_fini(&n->lost);
 	ct_desc_fini(&n->desc);
 	ct_fini(&n->ct);
 	free(n->quotas);

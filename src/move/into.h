@@ -52,6 +52,7 @@ struct into {
 	struct strv services;
 	uint64_t need_kib, need_inodes;
 	bool xattrs, xattr_filter;
+	struct strv lost; /* names of extended attributes that cannot be kept here */
 	const struct engine_ops *ops;
 	struct ct_desc desc;
 	struct ct ct;
@@ -118,6 +119,11 @@ int into_services_give(struct into *n, struct err *e);
 int into_image_look(struct into *n, struct err *e);
 int into_image_copy(struct into *n, struct err *e);
 void into_image_free(struct into_image *i); /* NULL is fine */
+
+/* into_traits.c: which extended attributes can a file in `dir` not have?  Fills n->lost.  And
+ * chattr's flags, after everything else. */
+void into_traits_try(struct into *n, const char *dir);
+int into_traits_flags(struct into *n, struct err *e);
 
 /* into_take.c: the Container runs, in place of its source. */
 int into_take(struct into *n, struct err *e);

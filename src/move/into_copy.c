@@ -134,7 +134,8 @@ int into_copy(struct into *n, bool last, struct err *e)
 				   .limit_bps = n->job->limit_bps,
 				   .timeout_s = (unsigned)(n->job->link.timeout_ms / 1000),
 				   .xattrs = n->xattrs,
-				   .xattr_filter = n->xattr_filter };
+				   .xattr_filter = n->xattr_filter,
+				   .lost = &n->lost };
 	own_strv struct strv argv = STRV_INIT;
 	own_child struct child c = CHILD_INIT;
 	own_free struct reading *r = xcalloc(1, sizeof(*r));

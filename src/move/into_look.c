@@ -223,15 +223,23 @@ static void check_machine(struct into *n, struct findings *f)
 		      n->source, n->machine, u.machine);
 }
 
+/* The area, or what is above it so far. */
+static char *area_or_above(const struct into *n)
+{
+	char *dir = xstrdup(n->ct.private_area), *slash;
+
+	while (access(dir, F_OK) < 0 && (slash = strrchr(dir, '/')) && slash != dir)
+		*slash = '\0';
+	return dir;
+}
+
 static void check_space(struct into *n, struct findings *f)
 {
-	own_free char *dir = xstrdup(n->ct.private_area);
-	struct statvfs v;
+	own_free char *dir = area_or_above(n);
+	struct statvfs v = { 0 };
 	uint64_t free_kib;
-	char *slash;
 
-	while (statvfs(dir, &v) < 0 && (slash = strrchr(dir, '/')) && slash != dir)
-		*slash = '\0';
+	statvfs(dir, &v);
 	free_kib = (uint64_t)v.f_bavail * v.f_frsize / 1024;
 	if (n->kept) {
 		findings_note(f, FINDING_NOTE, "disk_space",
@@ -299,7 +307,8 @@ static void tell_services(struct into *n)
 int into_check(struct into *n, struct err *e)
 {
 	own_findings struct findings f = FINDINGS_INIT;
-	struct restrict_can can = { .xattrs = n->xattrs };
+	struct restrict_can can = { .lost = &n->lost };
+	own_free char *dir = NULL;
 
 	if (into_services_check(n, e) < 0 || into_template_check(n, e) < 0 ||
 	    dist_find(dist_dirs, n->plan.dist, &n->dist, e) < 0 || into_plan_home(n, e) < 0)
@@ -308,6 +317,10 @@ int into_check(struct into *n, struct err *e)
 	check_dist(n, &f);
 	check_space(n, &f);
 	check_quota(n, &f);
+	dir = area_or_above(n);
+	into_traits_try(n, dir);
+	can.xattrs = n->xattrs;
+	can.where = dir;
 	restrict_scan(&f, n->scan, n->job, &can, &n->services);
 	for (size_t i = 0; i < f.n; i++)
 		event_finding(n->ev, &f.item[i]);

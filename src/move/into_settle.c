@@ -3,17 +3,22 @@
  * Makes a Container of a copied tree: device nodes, the distribution's POST_MIGRATE,
  * name and resolver, and the quotas of one partition for all of it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/path.h"
 #include "engine/inside.h"
 #include "engine/ugquota.h"
 #include "move/into.h"
+#include "plan/restrict.h"
 
 /* The environment that the scripts of distribution files know. */
 static void make_env(const struct into *n, struct strv *env)
@@ -115,13 +120,45 @@ static int apply_quotas(struct into *n, struct err *e)
 	return 0;
 }
 
+/* Where network file systems were: they were not read, not even the directory. */
+static void make_mount_point(void *arg, const char *path, const char *text)
+{
+	own_free char *copy = xstrdup(path);
+	const int *top = arg;
+	own_fd int at = dup(*top);
+	char *rest = copy, *name;
+
+	(void)text;
+	while (at >= 0 && (name = strsep(&rest, "/"))) {
+		int next;
+
+		if (!*name || !strcmp(name, ".") || !strcmp(name, ".."))
+			continue;
+		if (mkdirat(at, name, 0755) < 0 && errno != EEXIST)
+			return;
+		next = path_open_beneath(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+		close(at);
+		at = next;
+	}
+}
+
+static int make_mount_points(struct into *n, struct err *e)
+{
+	own_fd int top = open(n->ct.private_area, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (top < 0)
+		return err_sys(e, "cannot open %s", n->ct.private_area);
+	restrict_each(n->scan ? n->scan : "", "mount-point", make_mount_point, &top);
+	return 0;
+}
+
 int into_settle(struct into *n, struct err *e)
 {
 	static const char *const keys[] = { "POST_MIGRATE", "SET_HOSTNAME", "SET_DNS", "ADD_IP" };
 	own_strv struct strv env = STRV_INIT;
 
 	make_env(n, &env);
-	if (inside_make_nodes(n->ct.private_area, e) < 0)
+	if (make_mount_points(n, e) < 0 || inside_make_nodes(n->ct.private_area, e) < 0)
 		return -1;
 	for (size_t i = 0; i < array_len(keys); i++) {
 		if (dist_run(&n->dist, keys[i], n->ct.private_area,

@@ -107,10 +107,12 @@ void into_rsync_argv(struct strv *out, const struct into_rsync *r)
 	strv_add(out, "--info=progress2");
 	strv_add(out, "--no-inc-recursive");
 	if (r->xattrs) {
-		strv_add(out, "-AX");
+		strv_add(out, r->lost && strv_has(r->lost, "system.posix_acl_access") ? "-X" : "-AX");
 		/* A label says nothing where there is no SELinux. */
 		if (r->xattr_filter)
 			strv_add(out, "--filter=-x security.selinux");
+		for (size_t i = 0; r->lost && r->xattr_filter && i < r->lost->n; i++)
+			strv_addf(out, "--filter=-x %s", r->lost->item[i]);
 	}
 	if (r->timeout_s)
 		strv_addf(out, "--timeout=%u", r->timeout_s);

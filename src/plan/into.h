@@ -44,6 +44,7 @@ struct into_rsync {
 	unsigned timeout_s;
 	bool xattrs;	    /* both ends can */
 	bool xattr_filter;  /* both know filters for them (3.1.0) */
+	const struct strv *lost; /* names that the destination cannot keep, or NULL */
 };
 
 void into_rsync_argv(struct strv *out, const struct into_rsync *r);

@@ -59,11 +59,28 @@ struct scanned {
 	const struct job *job;
 	const struct restrict_can *can;
 	struct strv *services, addresses;
+	unsigned n_flagged;
+	char *flagged; /* the first file with flags, and which */
 };
 
 static bool is_chosen_quota(const struct scanned *s, const char *dir)
 {
 	return s->job->quota_part && !strcmp(s->job->quota_part, dir);
+}
+
+static void take_xattr(struct scanned *s, const char *name, const char *text)
+{
+	bool label = !strcmp(name, "security.selinux");
+	bool lost = s->can->lost && strv_has(s->can->lost, name);
+	own_free char *fate =
+		label		 ? xstrdup("a Container has no SELinux") :
+		!s->can->xattrs ? xstrdup("it is lost: rsync of one server cannot carry it") :
+		lost		 ? xasprintf("it is lost: the file system of %s cannot keep it",
+					      s->can->where) :
+				   xstrdup("it is kept");
+
+	findings_note(s->f, s->can->xattrs && !label && !lost ? FINDING_PASS : FINDING_NOTE,
+		      "xattr", "extended attribute %s, %s: %s", name, text, fate);
 }
 
 static void take_special(struct scanned *s, const char *kind, const char *object,
@@ -74,8 +91,9 @@ static void take_special(struct scanned *s, const char *kind, const char *object
 			strv_add(s->services, object);
 	} else if (!strcmp(kind, "address")) {
 		strv_add(&s->addresses, object);
-	} else if (!strcmp(kind, "size") || !strcmp(kind, "limit")) {
-		return; /* numbers for the program */
+	} else if (!strcmp(kind, "size") || !strcmp(kind, "limit") ||
+		   !strcmp(kind, "xattr-size") || !strcmp(kind, "mount-point")) {
+		return; /* for the program */
 	} else if (!strcmp(kind, "quota")) {
 		findings_note(s->f, is_chosen_quota(s, object) ? FINDING_PASS : FINDING_NOTE,
 			      "quota", "%s: %s: %s", object, text,
@@ -83,13 +101,10 @@ static void take_special(struct scanned *s, const char *kind, const char *object
 				      "they will apply to the whole Container" :
 				      "they are lost (-q carries those of one partition)");
 	} else if (!strcmp(kind, "xattr")) {
-		bool label = !strcmp(object, "security.selinux");
-
-		findings_note(s->f, s->can->xattrs && !label ? FINDING_PASS : FINDING_NOTE,
-			      "xattr", "extended attribute %s, %s: %s", object, text,
-			      label		 ? "a Container has no SELinux" :
-			      s->can->xattrs ? "it is kept" :
-					       "it is lost: rsync of one server cannot carry it");
+		take_xattr(s, object, text);
+	} else if (!strcmp(kind, "flags")) {
+		if (!s->n_flagged++)
+			s->flagged = xasprintf("%s (%s)", object, text);
 	} else {
 		findings_note(s->f, FINDING_NOTE, "scan", "%s %s: %s", kind, object, text);
 	}
@@ -133,7 +148,29 @@ void restrict_scan(struct findings *f, const char *scan, const struct job *job,
 			      "%zu addresses (%s): all of them will be on venet0",
 			      s.addresses.n, all);
 	}
+	if (s.n_flagged)
+		findings_note(f, FINDING_PASS, "flags",
+			      "%u file%s chattr's flags, such as %s: they are set again", s.n_flagged,
+			      s.n_flagged == 1 ? " has" : "s have", s.flagged);
+	free(s.flagged);
 	strv_fini(&s.addresses);
+}
+
+void restrict_each(const char *scan, const char *want,
+		   void (*take)(void *arg, const char *object, const char *text), void *arg)
+{
+	char kind[64], object[4096], text[1024];
+
+	while (*scan) {
+		const char *end = strchrnul(scan, '\n'), *at = scan;
+
+		if (next_field(&at, end, kind, sizeof(kind)) && !strcmp(kind, want) &&
+		    next_field(&at, end, object, sizeof(object))) {
+			next_field(&at, end, text, sizeof(text));
+			take(arg, object, text);
+		}
+		scan = *end ? end + 1 : end;
+	}
 }
 
 void windows_of_banner(struct windows *w, const char *banner)

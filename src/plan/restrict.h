@@ -22,7 +22,13 @@
 /* What the copying can do; it decides what is lost. */
 struct restrict_can {
 	bool xattrs; /* both ends of the copy carry extended attributes */
+	const struct strv *lost; /* names of those that this server cannot keep; may be NULL */
+	const char *where;	 /* its file system, for the message */
 };
+
+/* For every line "KIND OBJECT TEXT" of this kind.  The texts live as long as the call. */
+void restrict_each(const char *scan, const char *kind,
+		   void (*take)(void *arg, const char *object, const char *text), void *arg);
 
 /*
  * Adds a finding for everything the scan names.  The names of running services go to

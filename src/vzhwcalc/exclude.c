@@ -120,7 +120,8 @@ void excludes_build(struct excludes *x, struct mounts *m, const char *swaps,
 			continue;
 		}
 		reason = xasprintf("%s (%s)", mount_class_text(mt->class), mt->type);
-		add(x, mt->dir, true, reason);
+		/* Not even read: it may be dead, or refuse root. */
+		add(x, mt->dir, mt->class != MOUNT_NETWORK && mt->class != MOUNT_VIEW, reason);
 	}
 	add_swap_files(x, swaps);
 }

@@ -3,7 +3,8 @@
  * vzhwcalc/exclude.h - what need not or must not be copied, each with the reason.
  *
  * Patterns are rsync's: a "/" at the beginning anchors at the root, "/dir/" + "*" leaves
- * the empty directory there for the Container.  Bytes that would need quoting in a
+ * the empty directory there for the Container; what is not local is not even listed, and
+ * its directory is made afterwards.  Bytes that would need quoting in a
  * configuration file (blanks, quotes, wildcards) become "?", which matches them.
  */
 #ifndef VZHWCALC_EXCLUDE_H

@@ -132,6 +132,8 @@ static void find_in_mounts(struct notices *f, const struct hw *hw)
 		else if (m->class == MOUNT_LOCAL && strcmp(m->dir, "/") != 0 &&
 			 !excludes_cover(&hw->excludes, m->dir))
 			notices_add(f, "joined", m->dir, "%s on %s", m->type, m->source);
+		if (m->class == MOUNT_NETWORK || m->class == MOUNT_VIEW)
+			notices_add(f, "mount-point", m->dir, "%s", m->type);
 		if (mount_has_quota(m))
 			notices_add(f, "quota", m->dir, "user or group quotas (%s)", m->type);
 	}

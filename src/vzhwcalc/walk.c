@@ -5,20 +5,41 @@
  */
 #include "vzhwcalc/walk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/own.h"
 #include "vzhwcalc/net.h"
 
-enum { XATTR_NAMES = 64, LICENCES = 100, LICENCE_BYTES = 65536 };
+enum {
+	XATTR_NAMES = 64,
+	LICENCES = 100,
+	LICENCE_BYTES = 65536,
+	FLAGGED = 10000,
+	/* linux/fs.h and linux/stat.h call them so, with the same values */
+	FLAG_IMMUTABLE = 0x10,
+	FLAG_APPEND = 0x20,
+	FLAG_NODUMP = 0x40,
+};
+
+/* linux/stat.h: the beginning, and room for the rest. */
+struct statx_head {
+	uint32_t mask, blksize;
+	uint64_t attributes;
+	uint8_t rest[240];
+};
 
 struct walk {
 	struct notices *found;
@@ -27,8 +48,10 @@ struct walk {
 	struct {
 		char *name, *example;
 		uint64_t files;
+		size_t largest; /* of its values */
 	} attr[XATTR_NAMES];
-	size_t n_attrs, n_licences;
+	size_t n_attrs, n_licences, n_flagged;
+	bool no_statx;
 	uint64_t files;
 	time_t deadline;
 	bool late;
@@ -37,6 +60,7 @@ struct walk {
 
 static void count_attr(struct walk *w, const char *name)
 {
+	ssize_t len;
 	size_t i;
 
 	for (i = 0; i < w->n_attrs; i++) {
@@ -51,6 +75,9 @@ static void count_attr(struct walk *w, const char *name)
 		w->n_attrs++;
 	}
 	w->attr[i].files++;
+	len = lgetxattr(w->path, name, NULL, 0);
+	if (len > 0 && (size_t)len > w->attr[i].largest)
+		w->attr[i].largest = (size_t)len;
 }
 
 static void look_at_xattrs(struct walk *w)
@@ -60,6 +87,41 @@ static void look_at_xattrs(struct walk *w)
 
 	for (ssize_t at = 0; at < n; at += (ssize_t)strlen(list + at) + 1)
 		count_attr(w, list + at);
+}
+
+/* The flags of chattr.  Kernels before 4.11 tell them of open files only. */
+static unsigned file_flags(struct walk *w)
+{
+	own_fd int fd = -1;
+	long flags = 0;
+
+#ifdef SYS_statx
+	if (!w->no_statx) {
+		struct statx_head x;
+
+		if (syscall(SYS_statx, AT_FDCWD, w->path, AT_SYMLINK_NOFOLLOW, 0, &x) == 0)
+			return (unsigned)x.attributes;
+		if (errno != ENOSYS && errno != EPERM)
+			return 0;
+		w->no_statx = true;
+	}
+#endif
+	fd = open(w->path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC | O_NOATIME);
+	return fd >= 0 && ioctl(fd, (int)_IOR('f', 1, long), &flags) == 0 ? (unsigned)flags : 0;
+}
+
+static void look_at_flags(struct walk *w, const struct stat *st)
+{
+	unsigned flags;
+
+	if ((!S_ISREG(st->st_mode) && !S_ISDIR(st->st_mode)) || w->n_flagged >= FLAGGED)
+		return;
+	flags = file_flags(w);
+	if (!(flags & (FLAG_IMMUTABLE | FLAG_APPEND | FLAG_NODUMP)))
+		return;
+	notices_add(w->found, "flags", w->path, "%s%s%s", flags & FLAG_IMMUTABLE ? "i" : "",
+		    flags & FLAG_APPEND ? "a" : "", flags & FLAG_NODUMP ? "d" : "");
+	w->n_flagged++;
 }
 
 static void look_at_licence(struct walk *w, const char *name, const struct stat *st)
@@ -91,6 +153,7 @@ static void look_at(struct walk *w, const char *name, dev_t dev)
 	if (S_ISDIR(st.st_mode) && st.st_dev != dev)
 		return;
 	look_at_xattrs(w);
+	look_at_flags(w, &st);
 	look_at_licence(w, name, &st);
 	if (S_ISDIR(st.st_mode))
 		walk_dir(w, dev);
@@ -141,6 +204,7 @@ void walk_scan(struct notices *f, const struct hw *hw, unsigned seconds)
 		notices_add(f, "xattr", w->attr[i].name, "on %" PRIu64 " file%s, such as %s",
 			     w->attr[i].files, w->attr[i].files == 1 ? "" : "s",
 			     w->attr[i].example);
+		notices_add(f, "xattr-size", w->attr[i].name, "%zu", w->attr[i].largest);
 		free(w->attr[i].name);
 		free(w->attr[i].example);
 	}
