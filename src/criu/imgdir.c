@@ -100,8 +100,22 @@ static bool is_image(const char *name)
 	return n > 4 && strcmp(name + n - 4, ".img") == 0;
 }
 
-static int send_one(int dir, const char *name, struct buf *piece, imgdir_send_fn *send,
-		    void *arg, struct err *e)
+struct sending {
+	struct buf frame; /* pieces that wait for more */
+	imgdir_send_fn *send;
+	void *arg;
+};
+
+static int flush(struct sending *s, struct err *e)
+{
+	if (s->frame.len && s->send(s->arg, s->frame.data, s->frame.len, e) < 0)
+		return -1;
+	buf_clear(&s->frame);
+	return 0;
+}
+
+/* In pieces; a container of many processes has thousands of small images. */
+static int send_one(int dir, const char *name, struct sending *s, struct err *e)
 {
 	own_fd int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	uint64_t offset = 0;
@@ -112,61 +126,73 @@ static int send_one(int dir, const char *name, struct buf *piece, imgdir_send_fn
 	if (!S_ISREG(st.st_mode))
 		return 0;
 	do { /* an empty file is one empty piece */
+		size_t left = (size_t)st.st_size - offset, len = left < PIECE ? left : PIECE, at;
 		ssize_t n;
 
-		buf_clear(piece);
-		buf_put_str(piece, name);
-		buf_put_u64(piece, offset);
-		n = read(fd, buf_reserve(piece, PIECE), PIECE);
-		if (n < 0)
-			return err_sys(e, "cannot read the image %s", name);
-		piece->len += (size_t)n;
-		offset += (uint64_t)n;
-		if ((n || offset == 0) && send(arg, piece->data, piece->len, e) < 0)
+		if (s->frame.len + len > PIECE && flush(s, e) < 0)
 			return -1;
-		if (n == 0)
-			break;
+		buf_put_str(&s->frame, name);
+		buf_put_u64(&s->frame, offset);
+		at = s->frame.len;
+		buf_put_u32(&s->frame, 0);
+		n = len ? read(fd, buf_reserve(&s->frame, len), len) : 0;
+		if (n < 0 || (n == 0 && len))
+			return err_sys(e, "cannot read the image %s", name);
+		s->frame.len += (size_t)n;
+		put_be32(s->frame.data + at, (uint32_t)n);
+		offset += (uint64_t)n;
 	} while (offset < (uint64_t)st.st_size);
 	return 0;
 }
 
 int imgdir_send(int dir, imgdir_send_fn *send, void *arg, struct err *e)
 {
-	own_buf struct buf piece = BUF_INIT;
+	struct sending s = { .frame = BUF_INIT, .send = send, .arg = arg };
 	char **names = NULL;
 	size_t n = 0;
 	int ret = imgdir_list(dir, &names, &n, e);
 
 	for (size_t i = 0; i < n; i++) {
 		if (ret == 0 && is_image(names[i]))
-			ret = send_one(dir, names[i], &piece, send, arg, e);
+			ret = send_one(dir, names[i], &s, e);
 		free(names[i]);
 	}
 	free(names);
-	return ret < 0 ? -1 : send(arg, NULL, 0, e);
+	if (ret == 0)
+		ret = flush(&s, e) < 0 || send(arg, NULL, 0, e) < 0 ? -1 : 0;
+	buf_fini(&s.frame);
+	return ret;
 }
 
-int imgdir_apply(int dir, const void *piece, size_t len, uint64_t *budget, struct err *e)
+static int apply_one(int dir, struct reader *r, uint64_t *budget, struct err *e)
 {
-	struct reader r = reader_of(piece, len);
-	own_free char *name = NULL;
+	own_free char *name = get_str(r, NAME_MAX_BYTES);
+	uint64_t offset = get_u64(r);
 	own_fd int fd = -1;
-	uint64_t offset;
 	size_t n;
+	const uint8_t *data = get_bytes(r, PIECE, &n);
 
-	if (len == 0)
-		return 1;
-	name = get_str(&r, NAME_MAX_BYTES);
-	offset = get_u64(&r);
-	n = (size_t)(r.end - r.at);
-	if (r.bad || !is_image(name) || strchr(name, '/') || name[0] == '.' ||
+	if (r->bad || !is_image(name) || strchr(name, '/') || name[0] == '.' ||
 	    offset > (uint64_t)INT64_MAX / 2)
 		return err_set(e, ERR_PROTO, "a piece of the images cannot be understood");
 	if (n + NAME_MAX_BYTES > *budget)
 		return err_set(e, ERR_PROTO, "the images are larger than the container's memory");
 	*budget -= n + NAME_MAX_BYTES; /* so that empty files cost, too */
 	fd = openat(dir, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || lseek(fd, (off_t)offset, SEEK_SET) < 0 || write_all(fd, r.at, n) < 0)
+	if (fd < 0 || (n && lseek(fd, (off_t)offset, SEEK_SET) < 0) || write_all(fd, data, n) < 0)
 		return err_sys(e, "cannot write the image %s", name);
+	return 0;
+}
+
+int imgdir_apply(int dir, const void *pieces, size_t len, uint64_t *budget, struct err *e)
+{
+	struct reader r = reader_of(pieces, len);
+
+	if (len == 0)
+		return 1;
+	while (!reader_done(&r)) {
+		if (apply_one(dir, &r, budget, e) < 0)
+			return -1;
+	}
 	return 0;
 }

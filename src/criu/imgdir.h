@@ -26,16 +26,16 @@ int imgdir_put(int dir, const char *name, const void *data, size_t len, struct e
 int imgdir_list(int dir, char ***out, size_t *n, struct err *e);
 
 /*
- * All images in pieces for the link: `send` gets each piece (a name, an offset and bytes; at most
- * PROTO_MAX_FRAME), the last one empty.  Logs, statistics and sockets stay.
+ * All images for the link: `send` gets pieces (each a name, an offset and bytes), as many together
+ * as fit into PROTO_MAX_FRAME; the last time none.  Logs, statistics and sockets stay.
  */
-typedef int imgdir_send_fn(void *arg, const void *piece, size_t len, struct err *e);
+typedef int imgdir_send_fn(void *arg, const void *pieces, size_t len, struct err *e);
 int imgdir_send(int dir, imgdir_send_fn *send, void *arg, struct err *e);
 
 /*
- * Applies one piece.  1: that was the last; 0: more come; -1.  Names with a slash or a leading dot
+ * Applies pieces.  1: those were the last; 0: more come; -1.  Names with a slash or a leading dot
  * are refused, as is anything beyond *budget bytes, which is counted down.
  */
-int imgdir_apply(int dir, const void *piece, size_t len, uint64_t *budget, struct err *e);
+int imgdir_apply(int dir, const void *pieces, size_t len, uint64_t *budget, struct err *e);
 
 #endif

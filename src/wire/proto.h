@@ -57,7 +57,7 @@ enum proto_type {
 	PROTO_LIVE_OPEN = 29,	 /* S; online: register, hold, take memory */
 	PROTO_LIVE_ARM = 30,	 /* S; make ready to restore */
 	PROTO_LIVE_PLACE = 31,	 /* S; a tree pass of a memory file system */
-	PROTO_LIVE_IMAGE = 32,	 /* S; one-way: a piece of an image */
+	PROTO_LIVE_IMAGE = 32,	 /* S; one-way: pieces of images */
 	PROTO_LIVE_RESTORE = 33, /* S; restore, held */
 	PROTO_LIVE_WAIT = 34,	 /* S; answered when all memory is in place */
 	PROTO_LIVE_MEM_END = 35, /* S; one-way: the last frame of a memory stream */

@@ -16,6 +16,7 @@
 #include "criu/imgdir.h"
 #include "criu/revive_img.h"
 #include "criu/rpc.h"
+#include "wire/proto.h"
 
 static struct pagemap example(void)
 {
@@ -193,6 +194,39 @@ static void images_travel(void **state)
 	free(names);
 }
 
+static int count_frames(void *arg, const void *pieces, size_t len, struct err *e)
+{
+	int *n = arg;
+
+	(void)pieces;
+	assert_null(e);
+	assert_true(len <= PROTO_MAX_FRAME);
+	*n += len > 0;
+	return 0;
+}
+
+static void small_images_share_frames(void **state)
+{
+	own_fd int from = imgdir_open(NULL);
+	own_free char *large = xcalloc(1, PROTO_MAX_FRAME);
+	int n = 0;
+
+	(void)state;
+	if (from < 0)
+		skip();
+	for (int i = 0; i < 100; i++) {
+		own_free char *name = xasprintf("core-%d.img", i);
+
+		assert_int_equal(imgdir_put(from, name, "abc", 3, NULL), 0);
+	}
+	assert_int_equal(imgdir_send(from, count_frames, &n, NULL), 0);
+	assert_int_equal(n, 1);
+	assert_int_equal(imgdir_put(from, "pages-1.img", large, PROTO_MAX_FRAME, NULL), 0);
+	n = 0;
+	assert_int_equal(imgdir_send(from, count_frames, &n, NULL), 0);
+	assert_int_equal(n, 3);
+}
+
 static void bad_pieces_are_refused(void **state)
 {
 	static const char *const bad[] = { "../x.img", ".x.img", "a/b.img", "x.txt", "" };
@@ -208,6 +242,7 @@ static void bad_pieces_are_refused(void **state)
 
 		buf_put_str(&b, bad[i]);
 		buf_put_u64(&b, 0);
+		buf_put_u32(&b, 0);
 		assert_int_equal(imgdir_apply(to, b.data, b.len, &budget, &e), -1);
 		assert_int_equal(e.code, ERR_PROTO);
 	}
@@ -216,6 +251,7 @@ static void bad_pieces_are_refused(void **state)
 
 		buf_put_str(&b, "a.img");
 		buf_put_u64(&b, 0);
+		buf_put_u32(&b, 0);
 		if (imgdir_apply(to, b.data, b.len, &budget, NULL) < 0)
 			return;
 	}
@@ -323,6 +359,7 @@ int main(void)
 		cmocka_unit_test(lazy_runs_into_nothing),
 		cmocka_unit_test(core_and_pstree_are_read),
 		cmocka_unit_test(images_travel),
+		cmocka_unit_test(small_images_share_frames),
 		cmocka_unit_test(bad_pieces_are_refused),
 		cmocka_unit_test(programs_get_plain_entries),
 		cmocka_unit_test(requests_have_crius_numbers),
