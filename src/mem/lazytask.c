@@ -54,7 +54,7 @@ uint64_t lazytask_left(struct lazytask *t)
 	uint64_t n;
 
 	pthread_mutex_lock(&t->lock);
-	n = t->over ? 0 : t->left.pages;
+	n = t->over ? 0 : t->left.pages + t->in_hand;
 	pthread_mutex_unlock(&t->lock);
 	return n;
 }
@@ -231,6 +231,21 @@ static uint64_t settle(struct lazytask *t, uint64_t then, uint64_t n, bool *abse
 	return t->over ? n : done;
 }
 
+/* Out of `left`, to be settled. Under lock. */
+static void take_pages(struct lazytask *t, uint64_t start, uint64_t n)
+{
+	pageset_remove(&t->left, start, n);
+	t->in_hand += n;
+}
+
+/* The first `done` of them are settled. Under lock. */
+static void settled(struct lazytask *t, uint64_t start, uint64_t n, uint64_t done)
+{
+	t->in_hand -= n;
+	if (done < n)
+		pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), n - done);
+}
+
 long lazytask_fill(struct lazytask *t, uint64_t max)
 {
 	uint64_t start = 0, n = 0, done;
@@ -248,16 +263,14 @@ long lazytask_fill(struct lazytask *t, uint64_t max)
 			start = t->cursor;
 		n = (run_end(&t->left.v[i]) - start) >> MEM_PAGE_SHIFT;
 		n = n < max ? n : max;
-		pageset_remove(&t->left, start, n);
+		take_pages(t, start, n);
 		t->cursor = start + (n << MEM_PAGE_SHIFT);
 	}
 	pthread_mutex_unlock(&t->lock);
 	done = n ? settle(t, start, n, &absent) : 0;
-	if (done < n) {
-		pthread_mutex_lock(&t->lock);
-		pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), n - done);
-		pthread_mutex_unlock(&t->lock);
-	}
+	pthread_mutex_lock(&t->lock);
+	settled(t, start, n, done);
+	pthread_mutex_unlock(&t->lock);
 	pthread_rwlock_unlock(&t->events);
 	if (done < n && !done && !absent)
 		return -1;
@@ -283,12 +296,11 @@ static void settle_range(struct lazytask *t, uint64_t start, uint64_t n)
 		start = t->left.v[i].start > start ? t->left.v[i].start : start;
 		span = (run_end(&t->left.v[i]) - start) >> MEM_PAGE_SHIFT;
 		span = span < (end - start) >> MEM_PAGE_SHIFT ? span : (end - start) >> MEM_PAGE_SHIFT;
-		pageset_remove(&t->left, start, span);
+		take_pages(t, start, span);
 		pthread_mutex_unlock(&t->lock);
 		done = settle(t, start, span, &absent);
 		pthread_mutex_lock(&t->lock);
-		if (done < span)
-			pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), span - done);
+		settled(t, start, span, done);
 		pageset_remove(&t->wanted, start, done);
 		pthread_mutex_unlock(&t->lock);
 		if (done < span && !absent)
@@ -369,7 +381,7 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 	span = span < AROUND ? span : AROUND;
 	span = span && !t->complete ? 1 : span;
 	if (span)
-		pageset_remove(&t->left, then, span);
+		take_pages(t, then, span);
 	pthread_mutex_unlock(&t->lock);
 	if (!span) { /* never had a page, or has it already */
 		done = place_pages(t, now, 1, NULL);
@@ -378,8 +390,7 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 	}
 	done = settle(t, then, span, &absent);
 	pthread_mutex_lock(&t->lock);
-	if (done < span)
-		pageset_add(&t->left, then + (done << MEM_PAGE_SHIFT), span - done);
+	settled(t, then, span, done);
 	pageset_remove(&t->wanted, then, done);
 	pthread_mutex_unlock(&t->lock);
 	if (done) {

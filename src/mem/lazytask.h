@@ -39,6 +39,7 @@ struct lazytask {
 	pthread_rwlock_t events; /* see above */
 	pthread_mutex_t lock;	 /* left, cursor */
 	struct pageset left;
+	uint64_t in_hand;	 /* pages taken out of `left` that may have to go back */
 	uint64_t cursor;
 	struct place *places;
 	size_t nr_places;
@@ -76,6 +77,7 @@ void lazytask_dropped(struct lazytask *t, const struct run *v, size_t n);
 /* Gives the mappings back to the kernel alone: what has no page from now on is zero. */
 void lazytask_close(struct lazytask *t);
 
+/* Pages that it is owed, those that are being placed included: 0 means that nothing comes any more. */
 uint64_t lazytask_left(struct lazytask *t);
 
 /* Adds what it is owed, by addresses at the source, to *out: none is on its way meanwhile. */
