@@ -47,10 +47,10 @@ int command_migrate_here(const struct options *o, struct events *ev, struct err 
 {
 	switch (o->pair) {
 	case PAIR_CC:
+	case PAIR_VV:
 		return move_run(&o->job, ev, e);
 	case PAIR_INTO:
 		return into_run(&o->job, ev, e);
-	case PAIR_VV:
 	case PAIR_MAX:
 		break;
 	}

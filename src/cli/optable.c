@@ -230,7 +230,9 @@ static const struct option_row rows_into[] = {
 };
 
 static const struct option_row rows_vv[] = {
-	PLAIN(0, "keep-src", set_keep_src, "leave the virtual machine's definition here, too"),
+	PLAIN(0, "keep-src", set_keep_src, "leave the virtual machine here as it is, shut off"),
+	VALUE('r', "remove-area", "yes|no", "yes no", set_remove_area,
+	      "afterwards delete it here with its disks, or keep it as NAME.migrated (default)"),
 	VALUE(0, "dst", "DIR", "@dir", set_vm_dir, "directory of its disks there"),
 	VALUE(0, "new-name", "NAME", NULL, set_new_name, "its name there"),
 	PLAIN('s', "nostart", set_nostart, "do not start it there though it ran here"),

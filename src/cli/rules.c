@@ -150,6 +150,15 @@ static int rules_into(struct options *o, struct err *e)
 	return 0;
 }
 
+static bool vm_name_ok(const char *name)
+{
+	static const char digits[] = "0123456789";
+
+	return strlen(name) <= 64 && strspn(name, digits) < strlen(name) &&
+	       strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.") ==
+		       strlen(name);
+}
+
 static int rules_vv(struct options *o, struct err *e)
 {
 	struct job *j = &o->job;
@@ -160,8 +169,18 @@ static int rules_vv(struct options *o, struct err *e)
 		return err_set(e, ERR_USAGE,
 			       "the destination's address says %s, but --new-name says %s",
 			       j->dst.name, j->new_name);
-	if (j->dst.name && !j->new_name)
-		j->new_name = xstrdup(j->dst.name);
+	if (j->src.name && j->src.name[0] == '/')
+		return refuse(e, "a disk as source of v -> v", "what moves is a virtual machine of "
+								"libvirt: give its name");
+	/* A virtual machine is known by its name alone. */
+	j->new_id = j->new_name ? j->new_name : j->dst.name ? xstrdup(j->dst.name) : NULL;
+	j->new_name = NULL;
+	if (j->new_id && (strspn(j->new_id, "-.") || !vm_name_ok(j->new_id)))
+		return err_set(e, ERR_USAGE, "'%s' cannot be the name of a virtual machine: letters, "
+					     "digits, - _ and . can, not only digits", j->new_id);
+	if (j->keep_src && j->remove_area == YES)
+		return refuse(e, "--keep-src with --remove-area=yes",
+			      "one leaves everything here, the other nothing");
 	if (job_is_local(j))
 		return err_set(e, ERR_SAME, "source and destination are the same server");
 	return 0;

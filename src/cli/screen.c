@@ -282,7 +282,8 @@ static void screen_state(void *arg, const struct final_state *f)
 	bool renamed = f->destination_id && f->id && strcmp(f->id, f->destination_id) != 0;
 
 	free(s->state);
-	s->state = xasprintf("Container %s%s%s%s: %s on %s, %s on %s%s%s%s%s", f->id,
+	s->state = xasprintf("%s %s%s%s%s: %s on %s, %s on %s%s%s%s%s",
+			     s->noun ? s->noun : "Container", f->id,
 			     f->name ? " (" : "", f->name ? f->name : "", f->name ? ")" : "",
 			     f->source_state, f->source, f->destination_state, f->destination,
 			     renamed ? " as " : "", renamed ? f->destination_id : "",

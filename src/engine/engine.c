@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "engine/conf.h"
+#include "engine/libvirt.h"
 #include "engine/vz.h"
 
 const struct engine_ops *const engines[] = { &vz_engine, NULL };
@@ -176,13 +177,18 @@ int ct_desc_get(struct reader *r, struct ct_desc *d, struct err *e)
 	return 0;
 }
 
+const char *engine_noun(const char *engine)
+{
+	return strcmp(engine, libvirt_engine.name) == 0 ? "Virtual machine" : "Container";
+}
+
 const struct engine_ops *engine_by_name(const char *name)
 {
 	for (size_t i = 0; engines[i]; i++) {
 		if (strcmp(engines[i]->name, name) == 0)
 			return engines[i];
 	}
-	return NULL;
+	return strcmp(name, libvirt_engine.name) == 0 ? &libvirt_engine : NULL;
 }
 
 int engine_find(const char *spec, const struct engine_ops **ops, struct ct *out,

@@ -136,6 +136,10 @@ struct engine_ops {
 	 * Idempotent: recover may call it again. */
 	int (*retire)(const struct ct *ct, bool remove, struct err *e);
 
+	/* Source, instead of retire: it stays as it is, stopped, and does not start by itself.
+	 * NULL: the engine cannot. */
+	int (*stay)(const struct ct *ct, struct err *e);
+
 	/* Destination.  Where would it live?  Fills *out without changing anything;
 	 * ERR_EXISTS when id, path or config is taken, ERR_NAME_USED for the name. */
 	int (*plan_home)(const struct ct_desc *d, struct ct *out, struct err *e);
@@ -175,10 +179,13 @@ struct engine_ops {
 	int (*swap)(const struct ct *ct, pid_t init, struct err *e);
 };
 
-/* NULL-terminated, in the order in which names are looked up. */
+/* Those of containers; NULL-terminated, in the order in which names are looked up. */
 extern const struct engine_ops *const engines[];
 
-/* NULL when there is no such engine in this program. */
+/* "Container", or "Virtual machine" for the engine of those: how a message begins. */
+const char *engine_noun(const char *engine);
+
+/* Also that of virtual machines.  NULL when there is no such engine in this program. */
 const struct engine_ops *engine_by_name(const char *name);
 
 /* "NAME", or "engine:NAME", looked up in all engines that are present. */

@@ -48,10 +48,15 @@ void vmdisk_tar_argv(struct strv *out, const struct vmdisk_image *images, size_t
 	strv_add(out, "guestfish");
 	strv_add(out, "--ro");
 	vmdisk_args(out, images, n);
+	strv_add(out, "run");
 	for (size_t i = 0; i < d->n_mounts; i++) {
-		strv_add(out, "-m");
-		strv_addf(out, "%s:%s", d->mount[i].device, d->mount[i].dir);
+		/* not -m: a subvolume's name has a colon */
+		strv_add(out, ":");
+		strv_add(out, "mount-ro");
+		strv_add(out, d->mount[i].device);
+		strv_add(out, d->mount[i].dir);
 	}
+	strv_add(out, ":");
 	strv_add(out, "tar-out");
 	strv_add(out, "/");
 	strv_add(out, "-");
@@ -66,7 +71,8 @@ struct answers {
 	struct vmdisk *d;
 	unsigned roots;
 	bool linux_root, windows;
-	char encrypted[128], dirty[128], unmountable[128];
+	char encrypted[128], dirty[128], unmountable[128], busy[128];
+	struct strv wanted; /* DEVICE, DIR of what the guest's fstab mounts */
 };
 
 static void keep(char **slot, const char *value)
@@ -91,19 +97,40 @@ static void append(struct vmdisk *d, char *device, char *dir)
 
 static void take_mount(struct vmdisk *d, const char *dir, const char *device)
 {
-	if (dir[0] != '/' || !device || device[0] != '/' || d->n_mounts == MOUNTS_MAX)
+	if (dir[0] != '/' || !device || d->n_mounts == MOUNTS_MAX ||
+	    (device[0] != '/' && strncmp(device, "btrfsvol:/", 10) != 0))
 		return;
 	append(d, xstrdup(device), xstrdup(dir));
 }
 
-/* "/swapfile none swap sw 0 0" */
-static void take_fstab(struct vmdisk *d, const char *line)
+/* Must be there when the guest starts: a file system of a disk, not only its kernel's. */
+static bool is_needed(const char *dir, const char *type, const char *options)
 {
-	char file[256], type[32];
+	static const char *const types[] = { "ext2", "ext3",	 "ext4", "xfs", "btrfs",
+					     "jfs",  "reiserfs", "f2fs" };
+	bool disk = false;
 
-	if (sscanf(line, "%255s %*s %31s", file, type) == 2 && !strcmp(type, "swap") &&
-	    file[0] == '/' && strncmp(file, "/dev/", 5) != 0 && d->swapfiles.n < LIST_MAX)
-		strv_add(&d->swapfiles, file);
+	for (size_t i = 0; i < array_len(types); i++)
+		disk = disk || !strcmp(type, types[i]);
+	return disk && dir[0] == '/' && strncmp(dir, "/boot", 5) != 0 &&
+	       !strstr(options, "noauto") && !strstr(options, "nofail");
+}
+
+/* "/swapfile none swap sw 0 0", "UUID=… /home ext4 defaults 0 2" */
+static void take_fstab(struct answers *a, const char *line)
+{
+	char device[256], dir[256], type[32], options[256] = "";
+
+	if (sscanf(line, "%255s %255s %31s %255s", device, dir, type, options) < 3 ||
+	    device[0] == '#')
+		return;
+	if (!strcmp(type, "swap") && device[0] == '/' && strncmp(device, "/dev/", 5) != 0 &&
+	    a->d->swapfiles.n < LIST_MAX)
+		strv_add(&a->d->swapfiles, device);
+	if (is_needed(dir, type, options) && a->wanted.n < (size_t)2 * LIST_MAX) {
+		strv_add(&a->wanted, device);
+		strv_add(&a->wanted, dir);
+	}
 }
 
 static void take_resolv(struct vmdisk *d, const char *line)
@@ -160,16 +187,41 @@ static void take_answer(struct answers *a, const char *key, char *v1, char *v2)
 		keep_first(a->dirty, v1);
 	else if (!strcmp(key, "unmountable"))
 		keep_first(a->unmountable, v1);
+	else if (!strcmp(key, "busy"))
+		keep_first(a->busy, v1);
 	else if (!strcmp(key, "fstab"))
-		take_fstab(d, v1);
+		take_fstab(a, v1);
 	else if (!strcmp(key, "resolv"))
 		take_resolv(d, v1);
 	else if (!strcmp(key, "net"))
 		vmdisk_addresses(v1, &d->addresses);
 }
 
+/* A file system that the guest has and these disks have not would silently be missing. */
+static int refuse_missing(const struct answers *a, const char *what, struct err *e)
+{
+	for (size_t i = 0; i + 1 < a->wanted.n; i += 2) {
+		const char *device = a->wanted.item[i], *dir = a->wanted.item[i + 1];
+		bool found = false;
+
+		for (size_t k = 0; k < a->d->n_mounts; k++)
+			found = found || !strcmp(a->d->mount[k].dir, dir);
+		if (found)
+			continue;
+		err_set(e, ERR_UNSUPPORTED, "%s: %s, which its fstab mounts on %s, cannot be found",
+			what, device, dir);
+		return err_hint(e, "is it encrypted, or on another disk? Name the machine as libvirt "
+				   "knows it, or move it while it runs: pmigrate h …");
+	}
+	return 0;
+}
+
 static int refuse(const struct answers *a, const char *what, struct err *e)
 {
+	if (a->busy[0]) {
+		err_set(e, ERR_LOCKED, "%s is in use by a virtual machine that runs", a->busy);
+		return err_hint(e, "shut it down, or move it while it runs: pmigrate h …");
+	}
 	if (a->encrypted[0]) {
 		err_set(e, ERR_UNSUPPORTED, "%s: %s is encrypted", what, a->encrypted);
 		return err_hint(e, "start it, and move it as a running server: pmigrate h …");
@@ -185,20 +237,25 @@ static int refuse(const struct answers *a, const char *what, struct err *e)
 		err_set(e, ERR_ABSENT, "%s holds no system that is known", what);
 		return err_hint(e, "the disk with its root file system is wanted");
 	}
-	if (a->roots > 1)
-		return err_set(e, ERR_UNSUPPORTED, "%s holds %u systems: it is not clear which one",
-			       what, a->roots);
+	if (a->roots > 1) {
+		err_set(e, ERR_UNSUPPORTED, "%s holds %u systems: it is not clear which one", what,
+			a->roots);
+		return err_hint(e, "start the one that is meant, and move it while it runs: "
+				   "pmigrate h …");
+	}
 	if (a->dirty[0]) {
 		err_set(e, ERR_UNSUPPORTED, "%s: the file system on %s was not unmounted", what,
 			a->dirty);
 		return err_hint(e, "start the virtual machine and shut it down cleanly");
 	}
-	if (a->unmountable[0])
-		return err_set(e, ERR_UNSUPPORTED, "%s: %s cannot be mounted", what,
-			       a->unmountable);
+	if (a->unmountable[0]) {
+		err_set(e, ERR_UNSUPPORTED, "%s: %s cannot be mounted", what, a->unmountable);
+		return err_hint(e, "start the virtual machine, check the file system there, and shut "
+				   "it down cleanly");
+	}
 	if (!a->linux_root || !a->d->n_mounts || strcmp(a->d->mount[0].dir, "/") != 0)
 		return err_set(e, ERR_UNSUPPORTED, "%s holds no Linux", what);
-	return 0;
+	return refuse_missing(a, what, e);
 }
 
 int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct err *e)
@@ -206,6 +263,7 @@ int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct 
 	struct answers a = { .d = out };
 	own_free char *copy = xstrdup(text);
 	char *rest = copy, *line;
+	int ret;
 
 	memset(out, 0, sizeof(*out));
 	while ((line = strsep(&rest, "\n"))) {
@@ -214,11 +272,11 @@ int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct 
 		if (v1)
 			take_answer(&a, key, v1, line);
 	}
-	if (refuse(&a, what, e) < 0) {
+	ret = refuse(&a, what, e);
+	if (ret < 0)
 		vmdisk_fini(out);
-		return -1;
-	}
-	return 0;
+	strv_fini(&a.wanted);
+	return ret;
 }
 
 /* --- the network ------------------------------------------------------------------- */

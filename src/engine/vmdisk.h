@@ -26,7 +26,7 @@ struct vmdisk_image {
 };
 
 struct vmdisk_mount {
-	char *device; /* "/dev/vg/root" */
+	char *device; /* "/dev/vg/root", "btrfsvol:/dev/sda2/@" */
 	char *dir;    /* "/", then by length */
 };
 
@@ -61,7 +61,7 @@ void vmdisk_tar_argv(struct strv *out, const struct vmdisk_image *images, size_t
 /*
  * Reads the answers; `what` is the disk in messages.  Refused: no system on it
  * (ERR_ABSENT), Windows, encryption, more than one system, a file system that was not
- * unmounted (ERR_UNSUPPORTED).  Pure; *out is empty after a failure.
+ * unmounted or is not there (ERR_UNSUPPORTED), a disk that is in use (ERR_LOCKED).  Pure; *out is empty after a failure.
  */
 int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct err *e);
 

@@ -51,6 +51,7 @@ static int write_beginning(struct origin *o, const struct job *job, bool remove,
 	    journal_put(j, "root", o->ct.root, e) < 0 ||
 	    journal_put(j, "remove", remove ? "yes" : "no", e) < 0 ||
 	    journal_put(j, "readonly", job->readonly ? "yes" : "no", e) < 0 ||
+	    (job->keep_src && journal_put(j, "keep", "yes", e) < 0) ||
 	    put_if(j, "host", w->host, e) < 0 || put_if(j, "user", w->user, e) < 0)
 		return -1;
 	snprintf(number, sizeof(number), "%u", w->port);
@@ -195,7 +196,8 @@ int origin_restart(struct origin *o, struct err *e)
 	if (o->ops->state(&o->ct, &state, e) < 0)
 		return -1;
 	if (state != CT_RUNNING && o->ops->start(&o->ct, e) < 0)
-		return err_wrap(e, "Container %s could not be started again", o->ct.id);
+		return err_wrap(e, "%s %s could not be started again",
+				engine_noun(o->ops->name), o->ct.id);
 	return 0;
 }
 
@@ -210,14 +212,20 @@ int origin_undo(struct origin *o, struct err *e)
 	return 0;
 }
 
+static int put_away(struct origin *o, struct err *e)
+{
+	if (said(o, "keep", "yes") && o->ops->stay)
+		return o->ops->stay(&o->ct, e);
+	return o->ops->retire(&o->ct, said(o, "remove", "yes"), e);
+}
+
 int origin_retire(struct origin *o, struct err *e)
 {
 	if (journal_get_state(o->journal) == JOURNAL_DONE)
 		return 0;
 	if (origin_end(o, e) < 0)
 		return -1;
-	if (!said(o, "readonly", "yes") &&
-	    o->ops->retire(&o->ct, said(o, "remove", "yes"), e) < 0)
+	if (!said(o, "readonly", "yes") && put_away(o, e) < 0)
 		return -1;
 	if (journal_set_state(o->journal, JOURNAL_DONE, e) < 0)
 		return -1;

@@ -72,13 +72,13 @@ static int finish_committed(struct origin *o, const struct teller *t, struct err
 	}
 	switch (asked.state) {
 	case JOURNAL_DONE:
-		tell(t, "migration %s: Container %s is at its destination; the copy here is put "
-			"away", id, o->ct.id);
+		tell(t, "migration %s: %s %s is at its destination; the copy here is put "
+			"away", id, engine_noun(o->ops->name), o->ct.id);
 		return origin_retire(o, e);
 	case JOURNAL_NONE:
 	case JOURNAL_UNDONE:
-		tell(t, "migration %s: the destination gave Container %s up before it ran; it "
-			"stays here", id, o->ct.id);
+		tell(t, "migration %s: the destination gave %s %s up before it ran; it stays here",
+		     id, engine_noun(o->ops->name), o->ct.id);
 		return origin_undo(o, e);
 	case JOURNAL_ACTIVE:
 	case JOURNAL_READY:
@@ -103,15 +103,16 @@ static int undo_active(struct origin *o, const struct teller *t, struct err *e)
 	bool reached = ask_destination(o, VERDICT_UNDO, &asked, &far) == 0;
 
 	if (reached && asked.state == JOURNAL_DONE) {
-		tell(t, "migration %s was completed at its destination by hand; the copy of "
-			"Container %s here is put away", id, o->ct.id);
+		tell(t, "migration %s was completed at its destination by hand; the copy of %s %s "
+			"here is put away", id, engine_noun(o->ops->name), o->ct.id);
 		return origin_retire(o, e);
 	}
 	if (origin_undo(o, e) < 0) {
 		e->code = ERR_RECOVER;
 		return -1;
 	}
-	tell(t, "migration %s is undone: Container %s stays here", id, o->ct.id);
+	tell(t, "migration %s is undone: %s %s stays here", id,
+	     o->ops ? engine_noun(o->ops->name) : "Container", o->ct.id ? o->ct.id : "");
 	if (!reached)
 		tell(t, "its destination could not be asked to clean up (%s); the next migration "
 			"there does it", far.msg);
@@ -184,7 +185,8 @@ static int recover_dest(const char *id, const char *verdict, const struct teller
 	if (journal_get_state(d.journal) == JOURNAL_COMMITTED || commit) {
 		ret = dest_commit(&d, e);
 		if (ret == 0)
-			tell(t, "migration %s is finished: Container %s is here", id, d.home.id);
+			tell(t, "migration %s is finished: %s %s is here", id,
+			     engine_noun(d.ops->name), d.home.id);
 	} else if (d.ops) {
 		ret = dest_undo(&d, e);
 		if (ret == 0)

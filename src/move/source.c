@@ -124,7 +124,8 @@ static int step_area(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 	own_frame struct frame f = FRAME_INIT;
-	struct tree_opts opts = { .no_journal = s->was == CT_STOPPED,
+	struct tree_opts opts = { .no_journal = s->was == CT_STOPPED || source_is_vm(s),
+				  .mounted_files = source_is_vm(s),
 				  .progress = &s->tree_progress };
 	bool resumed;
 
@@ -291,7 +292,8 @@ static int commit_again(struct source *s, struct err *e)
 		}
 		last = asked.why;
 	}
-	err_set(e, ERR_RECOVER, "it is not known whether Container %s runs on %s: %s", s->ct.id,
+	err_set(e, ERR_RECOVER, "it is not known whether %s %s runs on %s: %s",
+		engine_noun(s->ops->name), s->ct.id,
 		s->job->dst.where.host ? s->job->dst.where.host : "localhost", last.msg);
 	return err_hint(e, "when %s can be reached again: pmigrate recover %s",
 			s->job->dst.where.host ? s->job->dst.where.host : "it", s->id);

@@ -60,6 +60,13 @@ struct source {
 	struct account account;
 };
 
+/* What moves is a virtual machine: its area is made of mounted files, and no journal
+ * can watch them. */
+static inline bool source_is_vm(const struct source *s)
+{
+	return s->job->src_kind == KIND_VM;
+}
+
 /* Looks at the container and connects; checks everything; tells all findings.
  * Fills `ops` to `run_there`.  Changes nothing anywhere. */
 int source_find(struct source *s, struct err *e);

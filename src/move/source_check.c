@@ -38,16 +38,37 @@ static int describe(struct source *s, struct err *e)
 	replace(&d->root, job->new_root);
 	if (job->new_id)
 		replace(&d->id, job->new_id);
+	if (job->vm_dir)
+		d->private_area = xasprintf("%s/%s", job->vm_dir, d->id);
 	if (job->new_name)
 		replace(&d->name, job->new_name);
 	return 0;
 }
 
+/* Names of virtual machines are libvirt's, those of containers are looked up everywhere. */
+static int find(struct source *s, struct err *e)
+{
+	const char *name = s->job->src.name;
+
+	if (s->job->src_kind != KIND_VM)
+		return engine_find(name, &s->ops, &s->ct, e);
+	s->ops = engine_by_name("libvirt");
+	if (!s->ops->present()) {
+		err_set(e, ERR_ABSENT, "there is no libvirt here to ask for the virtual machine %s",
+			name);
+		return err_hint(e, "is libvirtd (or virtqemud) running?");
+	}
+	return s->ops->find(name, &s->ct, e);
+}
+
 int source_find(struct source *s, struct err *e)
 {
-	if (engine_find(s->job->src.name, &s->ops, &s->ct, e) < 0 ||
-	    s->ops->state(&s->ct, &s->was, e) < 0)
+	if (find(s, e) < 0 || s->ops->state(&s->ct, &s->was, e) < 0)
 		return -1;
+	if (s->job->src_kind == KIND_VM && s->was == CT_HELD) {
+		err_set(e, ERR_UNSUPPORTED, "virtual machine %s is paused", s->ct.id);
+		return err_hint(e, "virsh resume %s, or shut it down", s->ct.id);
+	}
 	if (s->job->online && s->was != CT_RUNNING) {
 		err_set(e, ERR_USAGE, "Container %s is %s: --online moves running ones", s->ct.id,
 			ct_state_word(s->was));
@@ -141,8 +162,8 @@ int source_check(struct source *s, struct err *e)
 	verdict = findings_verdict(&found, e);
 	s->run_there = s->need.start && !findings_nostart(&found);
 	if (s->need.start && !s->run_there)
-		event_warning(s->ev, "a bypassed check failed: Container %s will not be started "
-				     "on %s", s->desc.id, s->remote.hello.host);
+		event_warning(s->ev, "a bypassed check failed: %s %s will not be started on "
+				     "%s", engine_noun(s->ops->name), s->desc.id, s->remote.hello.host);
 	return verdict;
 }
 
@@ -151,7 +172,8 @@ static int watch_changes(struct source *s, struct predict_in *in, struct tree_me
 			 struct err *e)
 {
 	struct online_watch watch = { .track = NULL };
-	struct tree_opts opts = { .no_journal = s->was != CT_RUNNING };
+	struct tree_opts opts = { .no_journal = s->was != CT_RUNNING || source_is_vm(s),
+				  .mounted_files = source_is_vm(s) };
 	int ret;
 
 	if (in->online && !in->noiter && online_watch_begin(s, &watch, e) < 0) {

@@ -57,6 +57,12 @@ static void check_engine(const struct ask *a)
 			      a->n->engine, wanted);
 		return;
 	}
+	if (!strv_has(&a->there->engines, a->n->engine) && a->j->src_kind == KIND_VM) {
+		findings_fail(a->out, a->j, 0, false, "engine", ERR_LAYOUT,
+			      "install libvirt there, and start libvirtd or virtqemud",
+			      "%s has no libvirt that runs", there_name(a));
+		return;
+	}
 	if (!strv_has(&a->there->engines, a->n->engine)) {
 		hint = xasprintf("set up %s on %s", a->n->engine, there_name(a));
 		findings_fail(a->out, a->j, 0, false, "engine", ERR_LAYOUT, hint,
@@ -85,9 +91,9 @@ static void check_place(const struct ask *a)
 		return;
 	}
 	findings_fail(a->out, a->j, 0, false, "place", t->home_code,
-		      t->home_code == ERR_EXISTS ?
-			      "choose another with --new-id or --new-private" :
-			      NULL,
+		      t->home_code != ERR_EXISTS     ? NULL :
+		      a->j->src_kind == KIND_VM ? "choose another with --new-name or --dst" :
+						  "choose another with --new-id or --new-private",
 		      "%s: %s", there_name(a),
 		      t->home_problem ? t->home_problem : "there is no place for it");
 }
@@ -110,7 +116,7 @@ static void check_licence(const struct ask *a)
 	const struct facts *t = a->there;
 	char hint[] = "install a licence there, or use --nodeps=license";
 
-	if (!a->n->start || a->one_machine)
+	if (!a->n->start || a->one_machine || a->j->src_kind == KIND_VM)
 		return;
 	switch (t->licence) {
 	case LICENCE_NONE:
@@ -256,6 +262,8 @@ static void check_disk(const struct ask *a)
 	uint64_t bytes = a->n->bytes;
 	bool inodes = t->inodes_free != UINT64_MAX && a->n->inodes > t->inodes_free;
 
+	if (!t->private_area && t->home_code != ERR_NONE)
+		return; /* it has no place: that was said */
 	if (t->kept_bytes) {
 		text_bytes(has, t->kept_bytes);
 		findings_note(a->out, FINDING_PASS, "disk_space",

@@ -248,6 +248,27 @@ static char *criu_check(void)
 	return xstrdup(e.msg);
 }
 
+/* Of the files in a directory, wherever they lie. */
+static int files_used(int area, uint64_t *bytes, uint64_t *names, struct err *e)
+{
+	own_fd int fd = openat(area, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_dir DIR *d = fd >= 0 ? fdopendir(dup(fd)) : NULL;
+	struct dirent *de;
+	struct stat st;
+
+	if (!d)
+		return err_sys(e, "cannot look into the private area");
+	*bytes = 0;
+	*names = 1;
+	while ((de = readdir(d))) {
+		if (fstatat(fd, de->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode))
+			continue;
+		*bytes += (uint64_t)st.st_blocks * 512;
+		++*names;
+	}
+	return 0;
+}
+
 int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *d,
 		enum ct_state state, struct need *out, struct err *e)
 {
@@ -274,7 +295,7 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 	strv_addv(&out->addresses, (const char *const *)d->addresses.item);
 	if (!strcmp(ct->engine, "vz"))
 		take_config(d->config, ct->id, out);
-	pid = out->running ? init_pid(ct->id) : 0;
+	pid = out->running && strcmp(ct->engine, "libvirt") != 0 ? init_pid(ct->id) : 0;
 	if (pid > 0) {
 		take_mounts(pid, &out->filesystems);
 		out->memory_used = memory_used(pid);
@@ -283,6 +304,8 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 		out->criu_version = criu_here();
 	strv_addv(&out->cpu_flags, (const char *const *)m.cpu_flags.item);
 	machine_fini(&m);
+	if (!strcmp(ct->engine, "libvirt")) /* files of other file systems are mounted there */
+		return files_used(area, &out->bytes, &out->inodes, e);
 	return space_used(ct->private_area, &out->bytes, &out->inodes, e);
 }
 
@@ -335,6 +358,10 @@ static void take_licences(struct facts *f)
 /* Containers of this server: how many run, and which of the asked addresses they have. */
 static void take_containers(const struct need *n, struct facts *f)
 {
+	const struct engine_ops *vms = engine_by_name("libvirt");
+
+	if (vms->present())
+		strv_add(&f->engines, vms->name);
 	for (const struct engine_ops *const *ops = engines; *ops; ops++) {
 		struct ct *list = NULL;
 		size_t count = 0;

@@ -34,6 +34,7 @@ struct tree_opts {
 	struct tree_progress *progress; /* borrowed, or NULL */
 	enum tree_zip zip;
 	bool no_journal;		/* do not even try: the tree does not change */
+	bool mounted_files;		/* files that are mounted there belong to it */
 	unsigned threads;		/* readers; 0: by the machine */
 	unsigned journal_max;		/* names remembered before it counts as overflowed; 0: 250,000 */
 };

@@ -335,7 +335,8 @@ static int send_change(struct changing *g, size_t i, struct err *e)
 
 	if (send_excluded(g->p->s, path, !*c->name))
 		return 0;
-	if (stx.stx_mnt_id != g->p->s->mnt_id)
+	if (stx.stx_mnt_id != g->p->s->mnt_id &&
+	    (S_ISDIR(stx.stx_mode) || !g->p->s->opts.mounted_files))
 		return 0;
 	if (S_ISDIR(stx.stx_mode)) {
 		if (*c->name && send_excluded(g->p->s, path, true))

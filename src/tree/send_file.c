@@ -273,7 +273,7 @@ static int send_regular(struct one *o, struct err *e)
 		return err_sys(e, "cannot open %s/%s", o->dir->path, o->name);
 	if (!S_ISREG(o->stx.stx_mode))
 		return send_vanished(o->p, o->dir, o->name, e);
-	if (o->stx.stx_mnt_id != o->p->s->mnt_id) {
+	if (o->stx.stx_mnt_id != o->p->s->mnt_id && !o->p->s->opts.mounted_files) {
 		o->p->n.mounts++;
 		log_warn("%s/%s is a mount point: what is mounted there is not moved",
 			 o->dir->path, o->name);

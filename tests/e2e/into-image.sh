@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 [ -z "${SHORT:-}" ] || skip 'SHORT is set: libguestfs takes minutes without KVM'
-guestfs=$("$TESTS/lab/guestfs") || fail 'there is no layer with libguestfs'
+guestfs=$("$TESTS/lab/vmhost") || fail 'there is no layer with libguestfs'
 # A processor that only seems to have KVM must not be tried.
 GUESTFS=(env LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg)
 

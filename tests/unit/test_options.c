@@ -140,7 +140,8 @@ static void test_into_and_vv(void **state)
 	options_fini(&o);
 	good("v MyVM v root@kvm2/Other --keep-src --dst /srv/vm", &o);
 	assert_int_equal(o.pair, PAIR_VV);
-	assert_string_equal(o.job.new_name, "Other");
+	assert_string_equal(o.job.new_id, "Other");
+	assert_null(o.job.new_name);
 	assert_true(o.job.keep_src);
 	options_fini(&o);
 }
@@ -183,7 +184,7 @@ static const struct {
 	{ "c 101 c b -c hw", ERR_USAGE, "it is one of h -> c" },
 	{ "c 101 c b --exclude=x", ERR_USAGE, "it is one of h -> c" },
 	{ "h a c 7 --online", ERR_USAGE, "it is one of c -> c" },
-	{ "v a v b -r yes", ERR_USAGE, "it is one of c -> c" },
+	{ "v a v b -r yes --keep-src", ERR_USAGE, "one leaves everything here" },
 	{ "c 101 c b --ssh=otherhost", ERR_USAGE, "taken as the host" },
 	{ "c 101 c b --limit=fast", ERR_USAGE, "not a rate" },
 	{ "c 101 c b --streams=17", ERR_USAGE, "not between" },

@@ -72,6 +72,13 @@ static void test_refuse(void **state)
 		{ "root\t/dev/sda1\ntype\tlinux\nunmountable\t/dev/sda1\t/\n", ERR_UNSUPPORTED,
 		  "cannot be mounted" },
 		{ "root\t/dev/sda1\ntype\tfreebsd\n", ERR_UNSUPPORTED, "no Linux" },
+		{ "busy\t/srv/a.qcow2\n", ERR_LOCKED, "/srv/a.qcow2 is in use" },
+		{ "root\t/dev/sda1\ntype\tlinux\nmount\t/\t/dev/sda1\n"
+		  "fstab\t/dev/sda1 / ext4 defaults 0 1\nfstab\t#/dev/a /a ext4 defaults 0 1\n"
+		  "fstab\t/dev/sda2 /boot ext4 defaults 0 1\nfstab\tnas:/x /x nfs defaults 0 0\n"
+		  "fstab\t/dev/usb /usb ext4 noauto 0 0\n"
+		  "fstab\t/dev/mapper/crypt /home ext4 defaults 0 2\n",
+		  ERR_UNSUPPORTED, "/dev/mapper/crypt, which its fstab mounts on /home" },
 	};
 
 	(void)state;
@@ -168,7 +175,7 @@ static void test_argv(void **state)
 	assert_string_equal(v.item[1], "--ro");
 	assert_string_equal(v.item[2], "--format=qcow2");
 	assert_string_equal(v.item[4], "/a b.qcow2");
-	assert_true(strv_has(&v, "/dev/vg/home:/home"));
+	assert_true(strv_has(&v, "/dev/vg/home") && strv_has(&v, "/home"));
 	assert_true(strv_has(&v, "numericowner:true"));
 }
 
