@@ -97,7 +97,7 @@ vm_count() { # HOST NAME
 vm_counts() { # HOST NAME: it counts on
 	local before
 	before=$(vm_count "$@")
-	wait_for 30 vm_counts_past "$@" "$before"
+	wait_for 90 vm_counts_past "$@" "$before"
 }
 
 vm_counts_past() { # HOST NAME NUMBER

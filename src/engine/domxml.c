@@ -302,7 +302,7 @@ static void take(void *arg, const struct tag *t)
 	else if (is_path(t, "/domain/name"))
 		take_text(k, t, &d->name, &d->name_span);
 	else if (is_path(t, "/domain/uuid"))
-		take_text(k, t, &d->uuid, NULL);
+		take_text(k, t, &d->uuid, &d->uuid_span);
 	else if (is_path(t, "/domain/os/nvram"))
 		take_text(k, t, &d->nvram, &d->nvram_span);
 	else if (is_path(t, "/domain/devices/interface/source")) {
@@ -378,17 +378,18 @@ static void add(struct edit *list, size_t *n, struct domxml_span span, const cha
 		list[(*n)++] = (struct edit){ span, text };
 }
 
-char *domxml_place(const char *xml, const struct domxml *d, const char *name,
+char *domxml_place(const char *xml, const struct domxml *d, const char *name, const char *uuid,
 		   const char *const *file, const char *nvram)
 {
-	own_free struct edit *edits = xcalloc(2 * d->n_disks + 2, sizeof(*edits));
+	own_free struct edit *edits = xcalloc(2 * d->n_disks + 3, sizeof(*edits));
 	own_buf struct buf b = BUF_INIT;
 	size_t n = 0, at = 0;
 
 	add(edits, &n, d->name_span, name);
+	add(edits, &n, d->uuid_span, uuid);
 	add(edits, &n, d->nvram_span, nvram);
 	for (size_t i = 0; i < d->n_disks; i++) {
-		add(edits, &n, d->disk[i].file_span, file[i]);
+		add(edits, &n, d->disk[i].file_span, file ? file[i] : NULL);
 		add(edits, &n, d->disk[i].backing_span, "");
 	}
 	qsort(edits, n, sizeof(*edits), by_place);

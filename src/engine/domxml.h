@@ -41,7 +41,7 @@ struct domxml {
 	struct strv networks;	/* of libvirt */
 	struct strv bridges;	/* interfaces of the server */
 	struct strv obstacles;	/* what of the server is handed through to it: "hostdev" … */
-	struct domxml_span name_span, nvram_span;
+	struct domxml_span name_span, uuid_span, nvram_span;
 };
 
 #define own_domxml __attribute__((cleanup(domxml_fini)))
@@ -54,11 +54,11 @@ int domxml_parse(const char *xml, struct domxml *out, struct err *e);
 bool domxml_moves(const struct domxml_disk *disk);
 
 /*
- * The same text with another name, file[i] as the path of disk i (NULL: as it is) and
- * another nvram (NULL: as it is).  What was noted of backing files is left out: libvirt finds
+ * The same text with another name, another uuid, file[i] as the path of disk i and another nvram;
+ * each, and the list, NULL: as it is.  What was noted of backing files is left out: libvirt finds
  * them.  The caller's.
  */
-char *domxml_place(const char *xml, const struct domxml *d, const char *name,
+char *domxml_place(const char *xml, const struct domxml *d, const char *name, const char *uuid,
 		   const char *const *file, const char *nvram);
 
 #endif

@@ -158,6 +158,13 @@ struct engine_ops {
 	int (*let_run)(const struct ct *ct, struct err *e);
 	int (*unhold)(const struct ct *ct, struct err *e);
 
+	/* Destination, for an engine that moves running ones by its own means; else NULL.
+	 * expect: all is ready for it, its ways end in the directory `sockets`.  arrived: 1
+	 * when it has come, 0 when it has not and nobody brings it any more. */
+	int (*expect)(const struct ct *ct, const struct ct_desc *d, const char *sockets,
+		      struct err *e);
+	int (*arrived)(const struct ct *ct, struct err *e);
+
 	/* Local move.  The stopped container `from` goes by `to`'s id, name and paths from
 	 * now on: config, scripts and names; the areas themselves are the caller's.
 	 * Atomic, idempotent; undone by calling it the other way round.  ERR_EXISTS or

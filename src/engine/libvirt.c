@@ -253,5 +253,7 @@ const struct engine_ops libvirt_engine = {
 	.hold = hold,
 	.let_run = let_run,
 	.unhold = unhold,
+	.expect = libvirt_expect,
+	.arrived = libvirt_arrived,
 	.rename = rename_it,
 };

@@ -58,6 +58,7 @@ struct libvirt_file {
 	char *name;    /* in the area: letters, digits, -_. */
 	char *format;
 	char *backing; /* the name in the area of the file that it builds on, or NULL */
+	uint64_t size; /* as the guest sees it */
 };
 
 /* What travels as ct_desc.config: the files, then the description, whose disks are at "@/NAME". */
@@ -84,6 +85,43 @@ char *libvirt_files_place(const struct libvirt_files *f, const char *name, const
 
 /* Makes the area of the source: bind mounts that only this process and its children see. */
 int libvirt_files_stage(const struct libvirt_files *f, const char *area, struct err *e);
+
+/* --- libvirt_live.c: libvirt's own live migration ---------------------------------- */
+
+/*
+ * Destination.  Empty disks for it to fill, and the directory of the sockets by which it
+ * comes.  Only what disks of the machine name: what they build on is put into them.
+ */
+int libvirt_expect(const struct ct *ct, const struct ct_desc *d, const char *sockets,
+		   struct err *e);
+/* The socket that libvirt listens on here; static, or NULL. */
+const char *libvirt_socket(void);
+/* Destination, when nobody drives the migration any more.  1: it has arrived, and is ours. */
+int libvirt_arrived(const struct ct *ct, struct err *e);
+
+/* Source.  A way to the destination: three sockets in `sockets`, "libvirt", "memory", "disks",
+ * that lead there; the same paths there. */
+struct libvirt_trip {
+	const char *name, *new_name;
+	const char *area;	/* there */
+	const char *sockets;
+	const char *config;	/* ct_desc.config: the disks' names there */
+	uint64_t limit_bps;	/* 0: none */
+};
+
+/* virsh's whole command; the descriptions of the machine there are written beside the sockets. */
+int libvirt_migrate_argv(struct strv *out, const struct libvirt_trip *t, struct err *e);
+
+struct libvirt_job {
+	uint64_t total, done; /* bytes of memory and disks */
+	uint64_t disk_done, memory_done;
+	uint64_t downtime_ms, rounds, dirty_bps;
+};
+
+/* Of `virsh domjobinfo --rawstats`.  Pure. */
+void libvirt_job_parse(const char *text, struct libvirt_job *out);
+/* Of the migration that is going on, or of the last one. */
+int libvirt_job(const char *name, bool completed, struct libvirt_job *out, struct err *e);
 
 /* --- libvirt_home.c ---------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include <cjson/cJSON.h>
 #include <ctype.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,7 +88,8 @@ static char *new_name(const struct libvirt_files *l, const char *path)
 	return name;
 }
 
-static int add_file(struct libvirt_files *l, const char *path, const char *format, struct err *e)
+static int add_file(struct libvirt_files *l, const char *path, const char *format, uint64_t size,
+		    struct err *e)
 {
 	struct stat st;
 
@@ -102,7 +104,8 @@ static int add_file(struct libvirt_files *l, const char *path, const char *forma
 	l->file = xrealloc(l->file, (l->n + 1) * sizeof(*l->file));
 	l->file[l->n] = (struct libvirt_file){ .path = xstrdup(path),
 					       .name = new_name(l, path),
-					       .format = xstrdup(format) };
+					       .format = xstrdup(format),
+					       .size = size ? size : (uint64_t)st.st_size };
 	l->n++;
 	return 0;
 }
@@ -112,6 +115,15 @@ static const char *text_of(const cJSON *object, const char *key)
 	const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
 
 	return cJSON_IsString(v) ? v->valuestring : NULL;
+}
+
+static uint64_t number_of(const cJSON *object, const char *key)
+{
+	const cJSON *v = cJSON_GetObjectItemCaseSensitive(object, key);
+
+	return cJSON_IsNumber(v) && v->valuedouble > 0 && v->valuedouble < 1e18 ?
+		       (uint64_t)v->valuedouble :
+		       0;
 }
 
 /* qemu-img's answer: the file, then what it builds on, and so on. */
@@ -128,7 +140,7 @@ static int take_chain(struct libvirt_files *l, const cJSON *chain, const char *d
 			return err_set(e, ERR_UNSUPPORTED, "qemu-img does not say what %s is", disk);
 		known = by_path(l, path);
 		if (!known) {
-			if (add_file(l, path, format, e) < 0)
+			if (add_file(l, path, format, number_of(one, "virtual-size"), e) < 0)
 				return -1;
 			known = &l->file[l->n - 1];
 		}
@@ -148,7 +160,7 @@ static int find_chain(struct libvirt_files *l, const struct domxml_disk *disk, s
 	int ret;
 
 	if (disk->format && !strcmp(disk->format, "raw"))
-		return by_path(l, disk->file) ? 0 : add_file(l, disk->file, "raw", e);
+		return by_path(l, disk->file) ? 0 : add_file(l, disk->file, "raw", 0, e);
 	if (spawn_read(spawn_argv("qemu-img", "info", "-U", "--backing-chain", "--output=json",
 				  disk->file),
 		       NULL, INFO_MAX, INFO_MS, &text, NULL, e) < 0)
@@ -182,12 +194,12 @@ int libvirt_files_find(const char *xml, const struct domxml *d, struct libvirt_f
 				      disk->file);
 	}
 	if (ret == 0 && d->nvram && access(d->nvram, F_OK) == 0) {
-		ret = add_file(out, d->nvram, "raw", e);
+		ret = add_file(out, d->nvram, "raw", 0, e);
 		if (ret == 0)
 			nvram = xasprintf("@/%s", out->file[out->n - 1].name);
 	}
 	if (ret == 0)
-		out->xml = domxml_place(xml, d, d->name, (const char *const *)at, nvram);
+		out->xml = domxml_place(xml, d, NULL, NULL, (const char *const *)at, nvram);
 	for (size_t i = 0; i < d->n_disks; i++)
 		free(at[i]);
 	free(at);
@@ -203,8 +215,8 @@ char *libvirt_files_text(const struct libvirt_files *f)
 	own_buf struct buf b = BUF_INIT;
 
 	for (size_t i = 0; i < f->n; i++) {
-		own_free char *line = xasprintf("file %s %s %s\n", f->file[i].name,
-						f->file[i].format,
+		own_free char *line = xasprintf("file %s %s %" PRIu64 " %s\n", f->file[i].name,
+						f->file[i].format, f->file[i].size,
 						f->file[i].backing ? f->file[i].backing : "-");
 
 		buf_put(&b, line, strlen(line));
@@ -219,13 +231,15 @@ char *libvirt_files_text(const struct libvirt_files *f)
 static bool take_line(struct libvirt_files *f, const char *line)
 {
 	char name[256], format[64], backing[256];
+	uint64_t size;
 	int end = 0;
 
 	if (!strcmp(line, "autostart")) {
 		f->autostart = true;
 		return true;
 	}
-	if (sscanf(line, "file %255s %63s %255s%n", name, format, backing, &end) != 3 ||
+	if (sscanf(line, "file %255s %63s %18" SCNu64 " %255s%n", name, format, &size, backing,
+		   &end) != 4 ||
 	    line[end] || f->n == FILES_MAX || !is_word(name, NAME_MAX_LEN) ||
 	    !is_word(format, FORMAT_MAX) || name_taken(f, name) ||
 	    (strcmp(backing, "-") != 0 && !is_word(backing, NAME_MAX_LEN)))
@@ -234,6 +248,7 @@ static bool take_line(struct libvirt_files *f, const char *line)
 	f->file[f->n++] =
 		(struct libvirt_file){ .name = xstrdup(name),
 				       .format = xstrdup(format),
+				       .size = size,
 				       .backing = strcmp(backing, "-") ? xstrdup(backing) : NULL };
 	return true;
 }
@@ -290,7 +305,7 @@ char *libvirt_files_place(const struct libvirt_files *f, const char *name, const
 	if (bad)
 		err_set(e, ERR_PROTO, "the description of the virtual machine names unknown disks");
 	else
-		xml = domxml_place(f->xml, &d, name, (const char *const *)at, nvram);
+		xml = domxml_place(f->xml, &d, name, NULL, (const char *const *)at, nvram);
 	for (size_t i = 0; i < d.n_disks; i++)
 		free(at[i]);
 	free(at);

@@ -122,6 +122,24 @@ static int remove_files(const char *name, const struct domxml *d, struct err *e)
 	return 0;
 }
 
+/* With a UUID of its own, so that the machine itself can come back. */
+static int rename_away(const char *name, const char *old, struct err *e)
+{
+	own_free char *xml = NULL, *uuid = NULL, *other = NULL;
+	own_domxml struct domxml d = { 0 };
+	int there = libvirt_listed(old, e, "list", "--all", "--name");
+
+	if (there < 0 || (there && libvirt_do(e, "undefine", "--keep-nvram", old) < 0) ||
+	    !(xml = libvirt_xml(name, e)) || domxml_parse(xml, &d, e) < 0 ||
+	    file_read(AT_FDCWD, "/proc/sys/kernel/random/uuid", 64, &uuid, NULL, e) < 0)
+		return -1;
+	uuid[strcspn(uuid, "\n")] = '\0';
+	other = domxml_place(xml, &d, old, uuid, NULL, NULL);
+	if (libvirt_ask(spawn_argv("define", "/dev/stdin"), other, NULL, e) < 0)
+		return -1;
+	return libvirt_do(e, "undefine", "--keep-nvram", name);
+}
+
 /*
  * Files elsewhere that its disks build on stay: they may be a template of many machines.
  * The definition goes last: it knows the files.
@@ -144,10 +162,7 @@ int libvirt_retire(const struct ct *ct, bool remove, struct err *e)
 		return 0;
 	}
 	unlink(area_note);
-	there = libvirt_listed(old, e, "list", "--all", "--name");
-	if (there < 0 || (there && libvirt_do(e, "undefine", "--keep-nvram", old) < 0))
-		return -1;
-	return libvirt_do(e, "domrename", ct->id, old);
+	return rename_away(ct->id, old, e);
 }
 
 int libvirt_stay(const struct ct *ct, struct err *e)

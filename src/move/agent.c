@@ -13,11 +13,13 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "config.h"
+#include "engine/libvirt.h"
 #include "move/dest.h"
 #include "move/fault.h"
 #include "move/msg.h"
 #include "move/online_dest.h"
 #include "move/streams.h"
+#include "move/vm_live.h"
 #include "plan/gather.h"
 #include "tree/recv.h"
 #include "wire/peer.h"
@@ -290,6 +292,23 @@ static int on_live_wait(struct agent *a, const struct frame *f, struct err *e)
 	return online_dest_wait(a->online, e) < 0 ? -1 : reply_empty(a, f, e);
 }
 
+/* A virtual machine comes by libvirt's own means; from here on only the source knows whether. */
+static int on_vm_expect(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	own_free char *sockets = vm_sockets(a->open.id);
+	const char *here = libvirt_socket();
+
+	if (!a->ops->expect || !here)
+		return err_set(e, ERR_UNSUPPORTED, "there is no libvirt that a machine could come to");
+	tree_dest_close(take_ptr(&a->tree));
+	if (dest_expect(&a->dest, &a->open.desc, sockets, e) < 0)
+		return -1;
+	a->state = AT_READY;
+	buf_put_str(&b, here);
+	return peer_reply(a->peer, f->id, &b, e);
+}
+
 static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
@@ -390,6 +409,7 @@ static const struct handler {
 	{ PROTO_LIVE_IMAGE, "live-image", AT_LIVE, on_live_image },
 	{ PROTO_LIVE_RESTORE, "live-restore", AT_LIVE, on_live_restore },
 	{ PROTO_LIVE_WAIT, "live-wait", AT_ENDED, on_live_wait },
+	{ PROTO_VM_EXPECT, "vm-expect", AT_AREA, on_vm_expect },
 	{ PROTO_CONFIG, "config", AT_AREA, on_config },
 	{ PROTO_HOLD, "hold", AT_ADOPTED, on_hold },
 	{ PROTO_COMMIT, "commit", AT_READY, on_commit },

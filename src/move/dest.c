@@ -273,9 +273,41 @@ static bool said_yes(const struct dest *d, const char *key)
 	return v && !strcmp(v, "yes");
 }
 
+int dest_expect(struct dest *d, const struct ct_desc *desc, const char *sockets, struct err *e)
+{
+	if (journal_put(d->journal, "sockets", sockets, e) < 0 ||
+	    journal_put(d->journal, "adopted", "yes", e) < 0 ||
+	    journal_put(d->journal, "arrives", "yes", e) < 0 ||
+	    journal_put(d->journal, "run", "yes", e) < 0)
+		return -1;
+	return d->ops->expect(&d->home, desc, sockets, e) < 0 ? -1 : dest_ready(d, e);
+}
+
+static void remove_sockets(const struct dest *d)
+{
+	const char *sockets = journal_get(d->journal, "sockets");
+	struct err e = ERR_INIT;
+
+	if (sockets && path_remove_tree(AT_FDCWD, sockets, &e) < 0)
+		log_warn("%s", e.msg);
+}
+
+/* Its engine brings it: has it come? */
+static int has_arrived(struct dest *d, struct err *e)
+{
+	int come = d->ops->arrived(&d->home, e);
+
+	if (come < 0)
+		return -1;
+	return come ? 0 : err_set(e, ERR_START, "%s has not arrived", d->home.id);
+}
+
 static int let_run(struct dest *d, struct err *e)
 {
 	enum ct_state state;
+
+	if (said_yes(d, "arrives"))
+		return has_arrived(d, e);
 
 	/* Within the downtime: nothing is asked that is known. */
 	if (d->held)
@@ -317,6 +349,7 @@ int dest_commit(struct dest *d, struct err *e)
 		e->code = ERR_RECOVER;
 		return -1;
 	}
+	remove_sockets(d);
 	d->ops->unlock(d->home.id, &d->lock_fd);
 	return 0;
 }
@@ -333,6 +366,7 @@ int dest_undo(struct dest *d, struct err *e)
 		return -1;
 	if (undo_area(d, e) < 0)
 		return -1;
+	remove_sockets(d);
 	if (journal_set_state(d->journal, JOURNAL_UNDONE, e) < 0)
 		return -1;
 	d->ops->unlock(d->home.id, &d->lock_fd);

@@ -50,6 +50,10 @@ int dest_hold(struct dest *d, bool run, struct err *e);
 int dest_make(struct dest *d, bool run, struct err *e);
 int dest_ready(struct dest *d, struct err *e);
 
+/* A machine of an engine that moves running ones itself will come; then state ready.  `sockets`
+ * is where its ways end; it goes when this is over. */
+int dest_expect(struct dest *d, const struct ct_desc *desc, const char *sockets, struct err *e);
+
 /* Lets it run when it was held, state done.  On failure it was undone, and is
  * durably so: the source may run its copy again. */
 int dest_commit(struct dest *d, struct err *e);

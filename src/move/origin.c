@@ -166,16 +166,23 @@ int origin_freeze(struct origin *o, struct err *e)
 	return journal_put(o->journal, "frozen", "yes", e);
 }
 
+int origin_leave(struct origin *o, struct err *e)
+{
+	return journal_put(o->journal, "leaves", "yes", e);
+}
+
 int origin_end(struct origin *o, struct err *e)
 {
 	enum ct_state state;
 
-	if (!said(o, "frozen", "yes"))
+	if (!said(o, "frozen", "yes") && !said(o, "leaves", "yes"))
 		return 0;
 	if (o->ops->state(&o->ct, &state, e) < 0)
 		return -1;
 	if (state == CT_STOPPED)
 		return 0;
+	if (!o->ops->cut)
+		return o->ops->stop(&o->ct, 0, e);
 	/* Its sockets must not say good-bye to the clients of the copy that runs. */
 	return o->ops->cut(&o->ct, e) < 0 ? -1 : o->ops->stop(&o->ct, 0, e);
 }
@@ -185,9 +192,22 @@ int origin_commit(struct origin *o, struct err *e)
 	return journal_set_state(o->journal, JOURNAL_COMMITTED, e);
 }
 
+/* libvirt has resumed it itself, unless it died in the wrong moment. */
+static int resume(struct origin *o, struct err *e)
+{
+	enum ct_state state;
+
+	if (o->ops->state(&o->ct, &state, e) < 0)
+		return -1;
+	return state == CT_HELD ? o->ops->let_run(&o->ct, e) : 0;
+}
+
 int origin_restart(struct origin *o, struct err *e)
 {
 	enum ct_state state;
+
+	if (said(o, "leaves", "yes"))
+		return resume(o, e);
 
 	if (said(o, "frozen", "yes") && o->ops->uncut(&o->ct, e) < 0)
 		return -1;

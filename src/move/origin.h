@@ -41,6 +41,8 @@ int origin_destination(const struct origin *o, struct where *w, struct link_opts
 int origin_stop(struct origin *o, struct err *e);
 /* Online: it is about to be frozen and cut off; origin_restart is its undo, too. */
 int origin_freeze(struct origin *o, struct err *e);
+/* The engine will move it, running, by its own means; origin_restart is its undo, too. */
+int origin_leave(struct origin *o, struct err *e);
 /* Online, committed: ends the frozen copy. */
 int origin_end(struct origin *o, struct err *e);
 /* Starts it again if origin_stop stopped it (or may have). */

@@ -14,6 +14,7 @@
 #include "move/online_source.h"
 #include "move/recover.h"
 #include "move/step.h"
+#include "move/vm_live.h"
 #include "wire/proto.h"
 
 enum {
@@ -304,15 +305,19 @@ static int step_commit(void *ctx, struct err *e)
 	struct source *s = ctx;
 	own_frame struct frame f = FRAME_INIT;
 	struct msg_committed m = { .done = false };
+	struct err moving = ERR_INIT;
 
 	if (online_before_commit(s, e) < 0 || origin_commit(&s->origin, e) < 0)
 		return -1;
+	/* From here on libvirt may switch at any moment: the agent knows whether it did. */
+	if (vm_live_wanted(s) && vm_migrate(s, &moving) < 0)
+		event_decision(s->ev, "libvirt: %s", moving.msg);
 	if (peer_call(s->remote.peer, PROTO_COMMIT, NULL, &f, e) < 0 ||
 	    msg_committed_get(&f, &m, e) < 0) {
 		if (commit_again(s, e) < 0)
 			return -1;
 	} else if (!m.done) {
-		*e = m.why;
+		*e = moving.code != ERR_NONE ? moving : m.why;
 		if (e->code == ERR_SYS || e->code == ERR_CHILD)
 			e->code = ERR_START;
 		s->area_begun = false; /* it has undone itself */
@@ -351,6 +356,15 @@ static const struct step cold[] = {
 	{ .name = NULL },
 };
 
+static const struct step vm_live[] = {
+	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, undo_begin },
+	{ "area", PHASE_COPY, STEP_REVERSIBLE, NULL, step_area, undo_area },
+	{ "expect", PHASE_COPY, STEP_REVERSIBLE, NULL, vm_step_expect, vm_undo_expect },
+	{ "commit", PHASE_MEMORY, STEP_COMMIT, NULL, step_commit, NULL },
+	{ "retire", PHASE_RETIRE, STEP_AFTER, NULL, step_retire, NULL },
+	{ .name = NULL },
+};
+
 static const struct step online[] = {
 	{ "begin", PHASE_COPY, STEP_REVERSIBLE, NULL, step_begin, undo_begin },
 	{ "area", PHASE_COPY, STEP_REVERSIBLE, NULL, step_area, undo_area },
@@ -370,6 +384,11 @@ static const struct step online[] = {
 	{ .name = NULL },
 };
 
+static const struct step *list_of(const struct source *s)
+{
+	return online_wanted(s) ? online : vm_live_wanted(s) ? vm_live : cold;
+}
+
 /* --- the whole --------------------------------------------------------------------- */
 
 static void end_phase(struct source *s, bool ok)
@@ -377,7 +396,7 @@ static void end_phase(struct source *s, bool ok)
 	if (s->phase < 0)
 		return;
 	/* A cold move is down in just these. */
-	if (ok && !online_wanted(s) && s->phase >= PHASE_STOP && s->phase <= PHASE_START)
+	if (ok && !online_wanted(s) && !vm_live_wanted(s) && s->phase >= PHASE_STOP && s->phase <= PHASE_START)
 		account_add_part(&s->account, phase_word((enum phase)s->phase),
 				 (double)(clock_ns() - s->phase_ns) / 1e6);
 	event_phase_end(s->ev, (enum phase)s->phase, ok);
@@ -416,6 +435,8 @@ static void tell_account(struct source *s)
 	}
 	if (online_wanted(s))
 		online_account(s, a);
+	if (vm_live_wanted(s))
+		vm_account(s, a);
 	event_account(s->ev, a);
 }
 
@@ -459,7 +480,7 @@ static int run_steps(struct source *s, struct err *e)
 			     &s->ev->progress);
 	streams_init(&s->streams, s->remote.peer);
 	s->n_tree = 1;
-	outcome = steps_run(online_wanted(s) ? online : cold, &hooks, s, e);
+	outcome = steps_run(list_of(s), &hooks, s, e);
 	live_stop(take_ptr(&s->live));
 	end_phase(s, outcome == STEPS_DONE);
 	if (outcome != STEPS_UNDONE)
@@ -506,6 +527,7 @@ static void source_fini(struct source *s)
 {
 	guard_stand_down(&s->guard);
 	tree_source_close(s->tree);
+	vm_fini(s);
 	remote_close(&s->remote);
 	bucket_free(s->limit);
 	origin_fini(&s->origin);

@@ -22,6 +22,8 @@
 #include "plan/need.h"
 #include "tree/send.h"
 
+struct vm_live;
+
 struct source {
 	/* given */
 	const struct job *job;
@@ -47,6 +49,7 @@ struct source {
 	struct online online;
 	pid_t *frozen;	/* the container's processes, while they are */
 	size_t n_frozen;
+	struct vm_live *vm; /* a running virtual machine's way */
 	struct bucket *limit;
 	struct tree_source *tree;
 	struct tree_progress tree_progress;

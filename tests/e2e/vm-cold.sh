@@ -4,7 +4,7 @@
 # A virtual machine that is shut off moves between two servers with libvirt: its disks byte for byte, also those that build on
 # others; name, place, autostart and what becomes of the source as asked; what cannot move is refused with nothing changed; and
 # whatever is killed at whichever step, one server has it and its disks are whole.
-# timeout: 600
+# timeout: 1200
 . "$(dirname "$0")/../lib.sh"
 . "$TESTS/vms.sh"
 

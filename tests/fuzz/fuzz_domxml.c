@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	file = xcalloc(d.n_disks + 1, sizeof(*file));
 	for (size_t i = 0; i < d.n_disks; i++)
 		file[i] = "/new/'<&>\"";
-	placed = domxml_place(xml, &d, "new", file, NULL);
+	placed = domxml_place(xml, &d, "new", "1", file, NULL);
 	free(file);
 	if (d.name_span.at && d.name_span.len && domxml_parse(placed, &again, NULL) < 0)
 		__builtin_trap();

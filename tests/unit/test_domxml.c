@@ -69,7 +69,7 @@ static void test_place(void **state)
 
 	(void)state;
 	assert_int_equal(domxml_parse(xml, &d, NULL), 0);
-	placed = domxml_place(xml, &d, "other", file, "/new/nvram");
+	placed = domxml_place(xml, &d, "other", NULL, file, "/new/nvram");
 	assert_null(strstr(placed, "/srv/base"));
 	assert_non_null(strstr(placed, "cache='none'"));
 	assert_non_null(strstr(placed, "<name>not this</name>"));
@@ -105,14 +105,14 @@ static void test_broken(void **state)
 
 static void test_files(void **state)
 {
-	static const char text[] = "file base.raw raw -\nfile disk.qcow2 qcow2 base.raw\nautostart\n\n"
+	static const char text[] = "file base.raw raw 5 -\nfile disk.qcow2 qcow2 700 base.raw\nautostart\n\n"
 				   "<domain type='qemu'><name>a</name><uuid>1</uuid><devices>"
 				   "<disk type='file' device='disk'><source file='@/disk.qcow2'/></disk>"
 				   "</devices></domain>";
 	static const char *const bad[] = {
-		"", "file a raw -\n", "file ../a raw -\n\n<domain/>", "file a raw b\n\n<domain/>",
-		"file a/b raw -\n\n<domain/>", "file a raw -\nfile a raw -\n\n<domain/>",
-		"file a raw - x\n\n<domain/>", "other\n\n<domain/>",
+		"", "file a raw 1 -\n", "file ../a raw 1 -\n\n<domain/>", "file a raw 1 b\n\n<domain/>",
+		"file a/b raw 1 -\n\n<domain/>", "file a raw 1 -\nfile a raw 1 -\n\n<domain/>",
+		"file a raw 1 - x\n\n<domain/>", "other\n\n<domain/>",
 	};
 	own_libvirt_files struct libvirt_files f = { 0 };
 	own_free char *again = NULL, *placed = NULL, *strange = NULL;
@@ -139,6 +139,23 @@ static void test_files(void **state)
 	}
 }
 
+static void test_job(void **state)
+{
+	struct libvirt_job j;
+
+	(void)state;
+	libvirt_job_parse("operation: 5\ndata_total: 1000\ndata_processed: 400\nmemory_processed: 300\n"
+			  "disk_processed: 100\nmemory_iteration: 3\nmemory_dirty_rate: 2\n"
+			  "memory_page_size: 4096\ndowntime: 12\nnonsense\n",
+			  &j);
+	assert_int_equal(j.total, 1000);
+	assert_int_equal(j.done, 400);
+	assert_int_equal(j.disk_done, 100);
+	assert_int_equal(j.rounds, 3);
+	assert_int_equal(j.dirty_bps, 8192);
+	assert_int_equal(j.downtime_ms, 12);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -146,6 +163,7 @@ int main(void)
 		cmocka_unit_test(test_place),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_files),
+		cmocka_unit_test(test_job),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
