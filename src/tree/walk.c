@@ -153,7 +153,8 @@ static int read_names(struct walk *w, int fd, struct err *e)
 			return err_set(e, ERR_COPY, "directory %.*s has too many names",
 				       (int)w->path.len, w->path.data);
 	}
-	qsort_r(w->order, w->n, sizeof(*w->order), by_name, w);
+	if (w->n)
+		qsort_r(w->order, w->n, sizeof(*w->order), by_name, w);
 	return 0;
 }
 
