@@ -27,7 +27,7 @@ const struct pctl_option pctl_options[] = {
 	{ 0, "searchdomain", "DOMAINS", NEW, PCTL_PUT, "SEARCHDOMAIN", "search domains" },
 	{ 0, "init", "COMMAND", NEW, PCTL_PUT, "VE_INIT", "run this instead of /sbin/init" },
 	{ 0, "init-log", "FILE", NEW, PCTL_PUT, "VE_INIT_LOG", "its output, a file inside" },
-	{ 0, "live-ready", "yes|no", NEW, PCTL_PUT, "LIVE_PROFILE",
+	{ 0, "live-ready", "[yes|no]", NEW, PCTL_PUT, "LIVE_PROFILE",
 	  "all of it can be moved live (default yes; counts at the next start)" },
 	{ 0, "cpuunits", "N", NEW, PCTL_PUT, "CPUUNITS", "CPU weight, 8 to 500000; 1000 is usual" },
 	{ 0, "cpulimit", "PERCENT", NEW, PCTL_PUT, "CPULIMIT", "CPU limit; 100 is one CPU" },
@@ -94,6 +94,15 @@ static const struct pctl_option *option_find(enum pctl_command c, const char *wo
 	return NULL;
 }
 
+/* An argument that may be left out, then it is yes: the next word is one only if it can be nothing
+ * else. */
+static const char *yes_or_no(int argc, char **argv, int *i)
+{
+	if (*i + 1 < argc && (strcmp(argv[*i + 1], "yes") == 0 || strcmp(argv[*i + 1], "no") == 0))
+		return argv[++*i];
+	return "yes";
+}
+
 /* Takes the option at argv[*i] and its value. */
 static int take_option(struct pctl_args *a, int argc, char **argv, int *i, struct err *e)
 {
@@ -110,6 +119,8 @@ static int take_option(struct pctl_args *a, int argc, char **argv, int *i, struc
 		return err_set(e, ERR_USAGE, "--%s takes no value", o->name);
 	if (o->arg && equal)
 		value = equal + 1;
+	else if (o->arg && o->arg[0] == '[')
+		value = yes_or_no(argc, argv, i);
 	else if (o->arg && *i + 1 < argc)
 		value = argv[++*i];
 	else if (o->arg)
