@@ -21,6 +21,7 @@ enum {
 	TASKS_MAX = 1 << 16,
 	BACKLOG_LOOKS = 20,
 	BACKLOG_MS = 10,
+	USUAL_SLACK_NS = 50000,
 };
 
 struct mnt_ns {
@@ -72,6 +73,14 @@ static long status_last(const char *status, const char *key)
 	return strtol(word, NULL, 10);
 }
 
+/* "descriptor 7: anon_inode:bpf-prog" twice, but for the number. */
+static bool same_kind(const char *a, const char *b)
+{
+	const char *kind = strstr(a, ": anon_inode:"), *other = strstr(b, ": anon_inode:");
+
+	return kind && other && strcmp(kind, other) == 0;
+}
+
 static void found(struct look *l, pid_t pid, const struct obstacle_rule *r, const char *object)
 {
 	struct obstacles *o = l->out;
@@ -80,8 +89,11 @@ static void found(struct look *l, pid_t pid, const struct obstacle_rule *r, cons
 	own_free char *comm = pid ? proc_text(pid, "comm", 64) : NULL;
 	struct obstacle *ob;
 
-	/* The same thing in many processes (forked workers) is told once a unit or name. */
+	/* The same thing in many processes (forked workers) is told once a unit or name, the same
+	 * kind of descriptor once a process. */
 	for (size_t i = 0; i < o->n; i++) {
+		if (pid && o->v[i].pid == pid && o->v[i].why == r->why && same_kind(o->v[i].object, object))
+			return;
 		if (o->v[i].why == r->why && strcmp(o->v[i].object, object) == 0 && comm &&
 		    strncmp(o->v[i].comm, comm, strlen(o->v[i].comm)) == 0)
 			return;
@@ -195,8 +207,14 @@ static void look_at_status(struct look *l, pid_t pid)
 		"it came into the container from outside (exec)",
 		"end that session before the move", true
 	};
+	static const struct obstacle_rule slack = {
+		"its timer slack becomes the usual one", "", false
+	};
 	own_free char *status = proc_text(pid, "status", TEXT_MAX);
+	own_free char *ns = proc_text(pid, "timerslack_ns", 64);
 
+	if (ns && strtol(ns, NULL, 10) != USUAL_SLACK_NS && strtol(ns, NULL, 10) != 0)
+		found(l, pid, &slack, "process");
 	if (status && status_last(status, "\nTracerPid:") > 0)
 		found(l, pid, &traced, "process");
 	if (!descends(l, pid))
@@ -371,8 +389,8 @@ static void look_at_mount(struct look *l, pid_t pid, char *line)
 {
 	static const struct obstacle_rule partial = {
 		"it shows only a part of a file system that is not in the container",
-		"stop the unit that made it (DynamicUser=, RootDirectory=, BindPaths=), or give "
-		"it PrivateTmp=yes", true
+		"for DynamicUser=: pctl set ID --live-ready and restart the container, or "
+		"PrivateTmp=yes in the unit; for RootDirectory=, BindPaths=: stop the unit", true
 	};
 	static const struct obstacle_rule socket_mount = {
 		"a socket is mounted there", "stop the unit that made it (BindPaths=)", true
