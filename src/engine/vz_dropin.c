@@ -13,6 +13,7 @@
 #include "engine/vz_run.h"
 
 #define OURS "10-pmigrate-live.conf"
+#define OURS_OF_UNIT "11-pmigrate-live.conf" /* of the same name it would hide that of all */
 
 static const struct drop_in {
 	const char *dir, *file;
@@ -30,6 +31,24 @@ static const struct drop_in {
 	/* Files on a hugetlbfs are lost by CRIU. Cost: no /dev/hugepages; MAP_HUGETLB works. */
 	{ "systemd/system", "dev-hugepages.mount", NULL },
 };
+
+/* The same for single units: those that ask for the one get the other. */
+static const struct asked {
+	const char *key; /* of a boolean */
+	const char *text;
+} asked[] = {
+	/* systemd >= 257 gives such a unit parts of a tmpfs that is mounted nowhere as /tmp and
+	 * /var/tmp. Cost: none, its /tmp is still its own, on the container's disk. */
+	{ "DynamicUser=", "# by pmigrate: a part of an unmounted tmpfs cannot be moved live\n"
+			  "[Service]\nPrivateTmp=yes\n" },
+	/* Cost: it sees the container's processes. */
+	{ "PrivatePIDs=", "# by pmigrate: nested process namespaces cannot be moved live\n"
+			  "[Service]\nPrivatePIDs=no\n" },
+};
+
+static const char *const unit_dirs[] = { "etc/systemd/system", "usr/lib/systemd/system" };
+
+enum { UNIT_MAX = 256 << 10, UNITS_MAX = 4096 };
 
 /* Goes down one directory, making it first. */
 static int enter(int *dir, const char *name, struct err *e)
@@ -67,6 +86,58 @@ static int write_one(int run, const struct drop_in *d, struct err *e)
 	return 0;
 }
 
+/* Is the last setting of the key in this unit's file a yes? */
+static bool says_yes(const char *text, const char *key)
+{
+	bool yes = false;
+
+	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		line += strspn(line, " \t");
+		if (strncmp(line, key, strlen(key)) == 0)
+			yes = strchr("yYtT1", line[strlen(key)]) && line[strlen(key)];
+	}
+	return yes;
+}
+
+static int look_at_unit(int run, int dir, const char *name, struct err *e)
+{
+	own_fd int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	own_free char *text = xcalloc(1, UNIT_MAX + 1), *more = NULL;
+	own_free char *place = xasprintf("systemd/system/%s.d", name);
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
+	    (n = pread(fd, text, UNIT_MAX, 0)) <= 0)
+		return 0; /* a link to another unit's, or none */
+	for (size_t i = 0; i < array_len(asked); i++) {
+		char *longer;
+
+		if (!says_yes(text, asked[i].key))
+			continue;
+		longer = xasprintf("%s%s", more ? more : "", asked[i].text);
+		free(more);
+		more = longer;
+	}
+	return more ? write_one(run, &(struct drop_in){ place, OURS_OF_UNIT, more }, e) : 0;
+}
+
+static int look_at_units(int root, int run, const char *where, struct err *e)
+{
+	int fd = path_open_in_root(root, where, O_RDONLY | O_DIRECTORY, 0);
+	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	for (size_t n = 0; d && n < UNITS_MAX && (entry = readdir(d)); n++) {
+		size_t len = strlen(entry->d_name);
+
+		if (len > 8 && strcmp(entry->d_name + len - 8, ".service") == 0 &&
+		    look_at_unit(run, fd, entry->d_name, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int vz_live_drop_in(int root, struct err *e)
 {
 	own_fd int run = path_open_beneath(root, "run", O_RDONLY | O_DIRECTORY, 0);
@@ -75,6 +146,10 @@ int vz_live_drop_in(int root, struct err *e)
 		return err_sys(e, "cannot open /run in the container");
 	for (size_t i = 0; i < array_len(drop_ins); i++) {
 		if (write_one(run, &drop_ins[i], e) < 0)
+			return -1;
+	}
+	for (size_t i = 0; i < array_len(unit_dirs); i++) {
+		if (look_at_units(root, run, unit_dirs[i], e) < 0)
 			return -1;
 	}
 	return 0;
