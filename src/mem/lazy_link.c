@@ -145,14 +145,6 @@ static void owed_of(struct lazy *l, uint32_t nr, struct lazytask *const *tasks, 
 	pageset_keep(owed, &missing);
 }
 
-static bool describe(struct lazy *l, uint32_t nr, struct memobj *o)
-{
-	for (size_t i = 0; store_get(l->o.store, i, o); i++)
-		if (o->nr == nr)
-			return true;
-	return false;
-}
-
 static int tell_owed(struct lazy *l, const struct memobj *o, const struct pageset *owed, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
@@ -186,7 +178,7 @@ static int tell_all_owed(struct lazy *l, struct err *e)
 
 		for (size_t k = 0; k < i; k++)
 			told |= tasks[k]->nr == tasks[i]->nr;
-		if (told || !tasks[i]->nr || !describe(l, tasks[i]->nr, &o))
+		if (told || !tasks[i]->nr || !store_get(l->o.store, tasks[i]->nr, &o))
 			continue;
 		owed_of(l, o.nr, tasks, n, &owed);
 		log_debug("process %d is owed %llu pages that are not here", (int)o.id,
