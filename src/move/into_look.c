@@ -133,8 +133,10 @@ static int ask_source(struct into *n, struct err *e)
 		err_set(e, ERR_ABSENT, "%s has no rsync", n->source);
 		return err_hint(e, "install it there: everything is read by it");
 	}
-	if (spawn_read(spawn_argv("rsync", "--version"), NULL, 65536, ASK_MS, &here, NULL, e) < 0)
-		return -1;
+	if (spawn_read(spawn_argv("rsync", "--version"), NULL, 65536, ASK_MS, &here, NULL, e) < 0) {
+		err_wrap(e, "this server has no rsync that works");
+		return err_hint(e, "install it here, too: apt-get install rsync");
+	}
 	into_rsync_version(here, &version_here, &can_here);
 	n->xattrs = can && can_here;
 	n->xattr_filter = version >= XATTR_FILTER_SINCE && version_here >= XATTR_FILTER_SINCE;
