@@ -81,21 +81,28 @@ static bool same_kind(const char *a, const char *b)
 	return kind && other && strcmp(kind, other) == 0;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
 static void found(struct look *l, pid_t pid, const struct obstacle_rule *r, const char *object)
 {
 	struct obstacles *o = l->out;
 	own_free char *status = pid ? proc_text(pid, "status", TEXT_MAX) : NULL;
 	own_free char *cgroup = pid ? proc_text(pid, "cgroup", TEXT_MAX) : NULL;
 	own_free char *comm = pid ? proc_text(pid, "comm", 64) : NULL;
+	own_free char *unit = cgroup ? obstacle_unit(cgroup) : NULL;
 	struct obstacle *ob;
 
 	/* The same thing in many processes (forked workers) is told once a unit or name, the same
 	 * kind of descriptor once a process. */
 	for (size_t i = 0; i < o->n; i++) {
-		if (pid && o->v[i].pid == pid && o->v[i].why == r->why && same_kind(o->v[i].object, object))
+		ob = &o->v[i];
+		if (pid && ob->pid == pid && ob->why == r->why && same_kind(ob->object, object))
 			return;
-		if (o->v[i].why == r->why && strcmp(o->v[i].object, object) == 0 && comm &&
-		    strncmp(o->v[i].comm, comm, strlen(o->v[i].comm)) == 0)
+		if (ob->why == r->why && strcmp(ob->object, object) == 0 && comm &&
+		    strncmp(ob->comm, comm, strlen(ob->comm)) == 0 && same_text(ob->unit, unit))
 			return;
 	}
 	o->v = xrealloc(o->v, (o->n + 1) * sizeof(*o->v));
@@ -105,7 +112,7 @@ static void found(struct look *l, pid_t pid, const struct obstacle_rule *r, cons
 	ob->vpid = pid ? (pid_t)status_last(status, "\nNSpid:") : 0;
 	if (comm)
 		strncat(ob->comm, comm, strcspn(comm, "\n") < 16 ? strcspn(comm, "\n") : 16);
-	ob->unit = cgroup ? obstacle_unit(cgroup) : NULL;
+	ob->unit = take_ptr(&unit);
 	ob->object = xstrdup(object);
 }
 
