@@ -186,7 +186,8 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 	for (size_t i = 0; i < r->n_shared; i++)
 		fds[i] = (struct restore_fd){ keys.item[i], store_shared_fd(r->store, r->shared[i]) };
 	if (criu_restore(r->criu, &o, &r->init, e) < 0 ||
-	    revive_memfds_taken(r->store, r->shared, r->n_shared, use, e) < 0)
+	    revive_memfds_taken(r->store, r->shared, r->n_shared, use, e) < 0 ||
+	    revive_sysv(r->init, r->store, r->shared, r->n_shared, e) < 0)
 		return -1;
 	r->lazy_used = o.lazy;
 	if (!o.lazy) /* the source still waits to hear that all is here */

@@ -12,6 +12,7 @@
 #include "criu/image.h"
 #include "criu/imgdir.h"
 #include "criu/shim_text.h"
+#include "mem/shm.h"
 
 static const size_t image_max = 256u << 20;
 
@@ -131,7 +132,8 @@ static ssize_t object_of(struct store *store, const uint32_t *shared, size_t n, 
 	struct memobj o;
 
 	for (size_t i = 0; i < n; i++) {
-		if (store_get(store, shared[i], &o) && o.kind == MEMOBJ_SHARED && (uint32_t)o.id == ino)
+		if (store_get(store, shared[i], &o) && o.kind == MEMOBJ_SHARED && !shm_is_sysv(o.name) &&
+		    (uint32_t)o.id == ino)
 			return (ssize_t)i;
 	}
 	return -1;

@@ -34,6 +34,10 @@ int revive_memfds(int images, struct store *store, const uint32_t *shared, size_
 int revive_memfds_taken(struct store *store, const uint32_t *shared, size_t n,
 			const struct shared_use *use, struct err *e);
 
+/* Those of shared[n] that are System V segments are filled; restored and frozen, `init` is its first
+ * process.  See revive_sysv.c. */
+int revive_sysv(pid_t init, struct store *store, const uint32_t *shared, size_t n, struct err *e);
+
 /* mm-PID.img, files.img: see revive_exe.c. */
 int revive_exes(int images, struct err *e);
 

@@ -165,10 +165,9 @@ static int larger_first(const void *a, const void *b)
 	return (*x)->size < (*y)->size ? 1 : (*x)->size > (*y)->size ? -1 : 0;
 }
 
-/* A SysV segment's id needs CRIU. */
 static bool travels(const struct shm *o)
 {
-	return o->nr && o->size && strncmp(o->name, "/SYSV", 5) != 0;
+	return o->nr && o->size;
 }
 
 int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n, struct err *e)
@@ -186,7 +185,8 @@ int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n, s
 	qsort(by_size, have, sizeof(*by_size), larger_first);
 	have = have < ARMED_MAX ? have : ARMED_MAX;
 	for (size_t i = 0; i < have; i++) {
-		s->armed[i] = (struct shim_object){ by_size[i]->dev, by_size[i]->ino, by_size[i]->nr };
+		s->armed[i] = (struct shim_object){ by_size[i]->dev, by_size[i]->ino, by_size[i]->nr,
+						    shm_is_sysv(by_size[i]->name) };
 		list[i] = by_size[i]->nr;
 	}
 	s->n_armed = have;
@@ -257,9 +257,15 @@ static bool still_tracked(const struct track *t, const struct shim_object *a)
 	return false;
 }
 
+static int lost(const char *name, struct err *e)
+{
+	err_set(e, ERR_UNSUPPORTED, "the shared memory %.64s was in no process's hands for a moment", name);
+	return err_hint(e, "it is handed over by a socket, or attached and detached; migrate again");
+}
+
 /*
  * A memfd that no process had open or mapped in some round was given up by mem/; it may have been on
- * its way in a socket, and still be.
+ * its way in a socket, and still be.  A segment exists without a process.
  */
 static int check_armed(struct save *s, const struct track *t, struct err *e)
 {
@@ -269,6 +275,10 @@ static int check_armed(struct save *s, const struct track *t, struct err *e)
 	size_t len;
 	int ret;
 
+	for (size_t i = 0; i < s->n_armed; i++) {
+		if (s->armed[i].sysv && !still_tracked(t, &s->armed[i]))
+			return lost("of System V", e);
+	}
 	if (!s->n_armed || faccessat(s->images, "memfd.img", F_OK, 0) < 0)
 		return 0;
 	if (file_read(s->images, "memfd.img", IMAGE_MAX, &data, &len, e) < 0 ||
@@ -282,9 +292,7 @@ static int check_armed(struct save *s, const struct track *t, struct err *e)
 		for (size_t i = 0; i < s->n_armed && ret > 0; i++) {
 			if ((uint32_t)s->armed[i].ino != inode->shmid || still_tracked(t, &s->armed[i]))
 				continue;
-			ret = err_set(e, ERR_UNSUPPORTED, "the shared memory %.64s was in nobody's hands for a moment",
-				      inode->name);
-			err_hint(e, "processes hand it over by a socket; migrate again");
+			ret = lost(inode->name, e);
 		}
 		img__memfd_inode__free_unpacked(inode, NULL);
 		if (ret < 0)

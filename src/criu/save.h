@@ -61,7 +61,7 @@ int save_look(struct save *s, const struct track *t, struct err *e);
 
 /*
  * The shared objects whose content CRIU shall not dump, because the restore will be given
- * memory that has it: anonymous shared memory and memfds known to mem/, the largest first.  `nrs`
+ * memory that has it: anonymous shared memory, memfds and System V segments known to mem/, the largest first.  `nrs`
  * gets their object numbers (the caller's).  Call it once, after a round, before the destination is
  * prepared; later ones are CRIU's.
  */

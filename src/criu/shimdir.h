@@ -9,6 +9,7 @@
 #ifndef CRIU_SHIMDIR_H
 #define CRIU_SHIMDIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -35,7 +36,8 @@ void shimdir_drop(int dir, pid_t pid);
 
 struct shim_object {
 	uint64_t dev, ino; /* as st_dev, st_ino */
-	uint32_t nr;	   /* mem/'s number of it; not for the library */
+	uint32_t nr;	   /* mem/'s number of it; not for the library, as what follows */
+	bool sysv;
 };
 
 /* All shared objects that travel by themselves; replaces the list. */

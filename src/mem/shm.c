@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -111,32 +110,39 @@ int shm_look(struct shm *s, bool *resized, struct err *e)
 	return look_present(s, e);
 }
 
-int shm_fill(int fd, struct store *store, const struct memobj *o, struct err *e)
+bool shm_is_sysv(const char *name)
+{
+	return strncmp(name, "/SYSV", 5) == 0;
+}
+
+/* One run of it; a new segment is zero where nothing is written. */
+static int fill_run(uint8_t *to, struct store *store, const struct memobj *o, int fd, struct run r,
+		    struct err *e)
+{
+	uint64_t end = run_end(&r) < o->size ? run_end(&r) : o->size;
+
+	for (uint64_t at = r.start, n; at < end; at += n << MEM_PAGE_SHIFT) {
+		const void *data;
+		enum store_page what = store_peek(store, o->nr, at, r.pages, &n, &data);
+		uint64_t stop = at + (n << MEM_PAGE_SHIFT) < end ? at + (n << MEM_PAGE_SHIFT) : end;
+
+		if (what == STORE_ABSENT)
+			return err_set(e, ERR_ABSENT, "a page of the shared memory %s did not arrive", o->name);
+		if (what == STORE_DATA && pread(fd, to + at, stop - at, (off_t)at) != (ssize_t)(stop - at))
+			return err_sys(e, "cannot fill the shared memory %s", o->name);
+	}
+	return 0;
+}
+
+int shm_fill(void *to, struct store *store, const struct memobj *o, struct err *e)
 {
 	own_pageset struct pageset present = PAGESET_INIT;
-	enum { SOME = 256 };
-	own_free uint8_t *buf = xmalloc(SOME * MEM_PAGE);
-	uint8_t *to;
+	int fd = store_shared_fd(store, o->nr);
 
-	if (!o->size || store_present(store, o->nr, &present, e) < 0)
-		return o->size ? -1 : 0;
-	to = mmap(NULL, o->size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (to == MAP_FAILED)
-		return err_sys(e, "cannot map the shared memory %s to fill it", o->name);
+	if (fd < 0 || store_present(store, o->nr, &present, e) < 0)
+		return fd < 0 ? err_set(e, ERR_ABSENT, "the shared memory %s did not arrive", o->name) : -1;
 	for (size_t i = 0; i < present.n; i++)
-		for (uint64_t at = present.v[i].start; at < run_end(&present.v[i]);) {
-			uint64_t n = (run_end(&present.v[i]) - at) >> MEM_PAGE_SHIFT, len;
-
-			n = n < SOME ? n : SOME;
-			len = n << MEM_PAGE_SHIFT;
-			if (store_read(store, o->nr, at, n, buf, e) < 0) {
-				munmap(to, o->size);
-				return -1;
-			}
-			/* A last page that the object has only in part is zero behind it. */
-			memcpy(to + at, buf, at + len <= o->size ? len : o->size - at);
-			at += len;
-		}
-	munmap(to, o->size);
+		if (fill_run(to, store, o, fd, present.v[i], e) < 0)
+			return -1;
 	return 0;
 }

@@ -56,13 +56,15 @@ void shm_close(struct shm *s); /* NULL is fine */
  * other than through a mapping. */
 int shm_look(struct shm *s, bool *resized, struct err *e);
 
+/* Is an object of this name a System V segment?  Its inode number is the segment's id then. */
+bool shm_is_sysv(const char *name);
+
 /*
- * Fills a shared object that CRIU has made by itself from the store: `fd` is open for
- * writing (a memfd, or /proc/PID/map_files of a mapping of a SysV segment).
- * Stopped processes only.  `store` and `nr` see mem/store.h.
+ * Fills a shared object that CRIU has made by itself from the store: it is mapped at `to`, writable, and
+ * empty.  Stopped processes only.  `store` see mem/store.h.
  */
 struct store;
 struct memobj;
-int shm_fill(int fd, struct store *store, const struct memobj *o, struct err *e);
+int shm_fill(void *to, struct store *store, const struct memobj *o, struct err *e);
 
 #endif
