@@ -198,6 +198,17 @@ static const struct named_rule filesystems[] = {
 	{ "iso9660", { "a mounted image cannot be moved", "unmount it", true } },
 };
 
+/* CRIU dumps them in the freeze, whole, and knows them only while the server has a free one. */
+const struct obstacle_rule *obstacle_of_mapping(const char *name, bool hugetlb)
+{
+	static const struct obstacle_rule rule = {
+		"huge pages (hugetlb) cannot move online",
+		"let the program do without them (PostgreSQL: huge_pages = off), or move without --online", true
+	};
+
+	return hugetlb || strncmp(name, "/anon_hugepage", 14) == 0 ? &rule : NULL;
+}
+
 const struct obstacle_rule *obstacle_of_fs(const char *type)
 {
 	return look_up(filesystems, array_len(filesystems), type);

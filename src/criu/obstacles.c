@@ -2,10 +2,12 @@
 #include "criu/obstacles.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -350,6 +352,27 @@ static void look_at_mapped(struct look *l, pid_t pid, const char *name, unsigned
 		found(l, pid, &other_name, object);
 }
 
+/* Huge pages have a file in any case: unnamed, a memfd's, a segment's, or one of a mounted hugetlbfs. */
+static void look_at_huge(struct look *l, pid_t pid, const char *name, unsigned long start,
+			 unsigned long end)
+{
+	own_free char *path = xasprintf("/proc/%d/map_files/%lx-%lx", (int)pid, start, end);
+	own_free char *object = NULL;
+	const struct obstacle_rule *rule;
+	struct stat st;
+	struct statfs fs;
+	bool huge = false;
+
+	/* Its block size is the huge page's; the file system type is asked only then. */
+	if (stat(path, &st) == 0 && st.st_blksize >= 1 << 20)
+		huge = statfs(path, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
+	rule = obstacle_of_mapping(name, huge);
+	if (!rule)
+		return;
+	object = xasprintf("mapping: %s (%lu MiB)", name, (end - start) >> 20);
+	found(l, pid, rule, object);
+}
+
 static void look_at_maps(struct look *l, pid_t pid)
 {
 	own_free char *maps = proc_text(pid, "maps", MAPS_MAX);
@@ -360,15 +383,16 @@ static void look_at_maps(struct look *l, pid_t pid)
 	for (char *line = strtok_r(maps, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
 		const char *name = strchr(line, '/');
 		unsigned long start, end;
+		unsigned major;
 
-		if (!name || sscanf(line, "%lx-%lx", &start, &end) != 2)
+		if (!name || sscanf(line, "%lx-%lx %*s %*s %x:", &start, &end, &major) != 3)
 			continue;
 		if (strncmp(name, "/secretmem", 10) == 0)
 			found(l, pid, obstacle_of_link("/secretmem"), "mapping: /secretmem");
 		if (strstr(name, " (deleted)"))
 			look_at_mapped(l, pid, name, start, end);
-		if (strncmp(name, "/anon_hugepage", 14) == 0)
-			l->out->hugetlb_kb += (end - start) >> 10;
+		if (major == 0)
+			look_at_huge(l, pid, name, start, end);
 	}
 }
 

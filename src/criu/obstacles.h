@@ -32,11 +32,10 @@ struct obstacles {
 	struct obstacle *v;
 	size_t n;
 	uint64_t ghost_max;  /* bytes of the largest deleted file that is open: dump_opts */
-	uint64_t hugetlb_kb; /* huge pages mapped: dumped whole, in the freeze */
 	size_t nr_tasks;
 };
 
-#define OBSTACLES_INIT { NULL, 0, 0, 0, 0 }
+#define OBSTACLES_INIT { NULL, 0, 0, 0 }
 #define own_obstacles __attribute__((cleanup(obstacles_fini)))
 
 void obstacles_fini(struct obstacles *o);
@@ -63,6 +62,8 @@ const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *inf
 const struct obstacle_rule *obstacle_of_socket(const char *protocol);
 /* By the name of a namespace in /proc/PID/ns, when it is not the first process's. */
 const struct obstacle_rule *obstacle_of_namespace(const char *name);
+/* By the name of a mapping, and whether what it maps is on a hugetlbfs (the kernel's own included). */
+const struct obstacle_rule *obstacle_of_mapping(const char *name, bool hugetlb);
 /* By a mount's file system type. */
 const struct obstacle_rule *obstacle_of_fs(const char *type);
 

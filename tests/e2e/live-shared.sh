@@ -25,3 +25,15 @@ memcheck_start c $IP
 moved a b
 moved b a --lazy
 client_stop c memcheck
+must on a pctl stop 301
+
+# Huge pages are refused before anything is touched, by process and mapping (where this machine can reserve some).
+if [ "$(cat /proc/sys/vm/nr_hugepages)" = 0 ] && echo 4 2>/dev/null >/proc/sys/vm/nr_hugepages; then
+	cleanup 'echo 0 >/proc/sys/vm/nr_hugepages'
+	memcheck_put a 301 huge=2
+	must on a pctl start 301 --wait
+	wait_for 10 on c nc -z $IP 7777
+	expect_exit 57 on a pmigrate c 301 c root@b --online --no-progress -r yes
+	expect_out 'huge.*mapping: /anon_hugepage.*2 MiB.*huge pages'
+	must on a pctl exec 301 true
+fi

@@ -39,6 +39,10 @@ static void others(void **state)
 {
 	(void)state;
 	assert_non_null(strstr(obstacle_of_namespace("uts")->why, "ProtectHostname"));
+	assert_true(obstacle_of_mapping("/anon_hugepage (deleted)", false)->blocks);
+	assert_true(obstacle_of_mapping("/memfd:pool (deleted)", true)->blocks);
+	assert_null(obstacle_of_mapping("/memfd:pool (deleted)", false));
+	assert_null(obstacle_of_mapping("/SYSV00000000 (deleted)", false));
 	assert_null(obstacle_of_fs("tmpfs"));
 	assert_null(obstacle_of_fs("ext4"));
 	assert_null(obstacle_of_fs("ramfs"));
