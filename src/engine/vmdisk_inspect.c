@@ -44,7 +44,10 @@ const char vmdisk_inspect[] =
 	"[ \"$(gf inspect-get-type \"$1\")\" = linux ] || exit 0\n"
 	/* Subvolumes of one btrfs share its space. */
 	"gf inspect-get-mountpoints \"$1\" | LC_ALL=C sort | while read -r dir dev; do\n"
-	"	dir=${dir%:}; fs=${dev#btrfsvol:}\n"
+	"	dir=${dir%:}\n"
+	/* fstab may say /dev/vda, or a mapper's name */
+	"	case $dev in /*) dev=$(gf canonical-device-name \"$dev\" 2>/dev/null || echo \"$dev\") ;; esac\n"
+	"	fs=${dev#btrfsvol:}\n"
 	"	[ \"$fs\" = \"$dev\" ] || fs=$(echo \"$fs\" | cut -d/ -f1-3)\n"
 	"	case $dirty in *\" $dev \"*) echo \"dirty$t$dev\"; continue ;; esac\n"
 	"	if gf mount-ro \"$dev\" \"$dir\"; then echo \"mount$t$dir$t$dev\"\n"

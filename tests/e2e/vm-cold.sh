@@ -84,6 +84,18 @@ expect_eq "$(vm_state a web)" 'shut off' 'the source of a copy'
 expect_eq "$(on a virsh -q list --all --autostart --name)" '' 'the source of a copy does not start by itself'
 on b sh -c 'virsh -q undefine copy >/dev/null && rm -r /var/lib/libvirt/images/copy'
 
+# Running, with -s: copied while it runs, shut down for the last changes, not started there.
+on a virsh -q start web >/dev/null
+wait_for 120 vm_counts_past a web 2
+expect_exit 0 on a pmigrate v web v b -s -v
+expect_out 'step last'
+expect_eq "$(vm_state b web), $(vm_state a web.migrated)" 'shut off, shut off' 'both of a machine that was shut down'
+vm_sums a web.migrated >"$TEST_DIR/sums"
+same_disks b web
+vm_counts_past b web 2 || fail 'the last it had counted is not there'
+expect_exit 0 on b pmigrate v web v a -r yes --dst /srv/back
+on a virsh -q undefine web.migrated >/dev/null
+
 # Faults.
 MOVE=(pmigrate v web v root@b --no-progress --timeout 3 -r yes)
 recover_and_return() { # WHAT
@@ -96,12 +108,12 @@ recover_and_return() { # WHAT
 	fi
 	expect_eq "$(vm_where web)" b "$1: where it is after the retry"
 	same_disks b web
-	expect_exit 0 on b pmigrate v web v a -r yes --no-progress --dst /srv/disks
+	expect_exit 0 on b pmigrate v web v a -r yes --no-progress --dst /srv/back
 	same_disks a web
 	vm_nothing_left "$1" web
 }
-points='area.done copy.done config.done hold.done commit commit.done'
-[ -z "${LONG:-}" ] || points="begin begin.done area $points copy config hold retire retire.done"
+points='copy.done hold.done commit.done'
+[ -z "${LONG:-}" ] || points="begin begin.done area area.done copy config config.done hold commit $points retire retire.done"
 for point in $points; do
 	expect_exit 137 on a env PMIGRATE_FAULT="source.$point:kill" "${MOVE[@]}"
 	recover_and_return "kill of the source at $point"
@@ -118,7 +130,7 @@ for spec in $requests; do
 	recover_and_return "agent at $spec"
 done
 # The link is cut in the middle of a disk; it is mended, and what was copied is used.
-on a sh -c 'head -c 30M /dev/urandom | dd of="$(ls /srv/disks/web/data_disk.raw)" conv=notrunc status=none'
+on a sh -c 'head -c 30M /dev/urandom | dd of="$(ls /srv/*/web/data_disk.raw)" conv=notrunc status=none'
 vm_sums a web >"$TEST_DIR/sums"
 on_bg a "${MOVE[@]}" --limit 4M --keep-dst
 wait_for 20 on b test -e /var/lib/libvirt/images/web
