@@ -8,6 +8,8 @@
  *					can), each reading a page and writing to it: without and
  *					with pre-copy rounds, alternating
  *
+ *	tracking attach PID SECONDS	a process that runs already is tracked so long (bench/tracking measures it)
+ *
  * Output lines: case, tool, metric, value, unit, n (tab-separated).
  */
 #include <inttypes.h>
@@ -229,7 +231,7 @@ static void end(struct work *w)
 }
 
 static void rows(const char *what, const char *how, const struct work *w, const struct work *plain,
-		 int n)
+		 uint64_t rate, int n)
 {
 	char metric[96];
 
@@ -243,6 +245,11 @@ static void rows(const char *what, const char *how, const struct work *w, const 
 	row(what, metric, 100 - 100 * (w->requests / w->s) / (plain->requests / plain->s), "%", n);
 	snprintf(metric, sizeof(metric), "slowed: %s, by its CPU time", how);
 	row(what, metric, 100 - 100 * (w->requests / w->cpu_s) / (plain->requests / plain->cpu_s), "%", n);
+	if (!rate)
+		return;
+	snprintf(metric, sizeof(metric), "%s: more of one CPU", how);
+	row(what, metric, 100 * (double)rate * (w->cpu_s / w->requests - plain->cpu_s / plain->requests),
+	    "%", n);
 }
 
 /* Rounds that look and arm, but read and send nothing. */
@@ -304,10 +311,22 @@ static void measure_write(size_t mib, uint64_t rate, unsigned seconds)
 		bed_unlink(&b);
 		bed_end(pid);
 	}
-	rows(what, "untracked", &plain, &plain, N);
-	rows(what, "tracked", &tracked, &plain, N);
-	rows(what, "tracked and copied", &copied, &plain, N);
+	rows(what, "untracked", &plain, &plain, rate, N);
+	rows(what, "tracked", &tracked, &plain, rate, N);
+	rows(what, "tracked and copied", &copied, &plain, rate, N);
 	row(what, "rounds", rounds, "", N);
+}
+
+/* PID is the first process of a pid namespace. */
+static void attach(pid_t pid, unsigned seconds)
+{
+	struct track *t = track(pid);
+	struct err e = ERR_INIT;
+
+	if (track_arm(t, &e) < 0)
+		bed_die("arm: %s", e.msg);
+	track_only(t, clock_ns() + (uint64_t)seconds * 1000000000);
+	track_close(t);
 }
 
 int main(int argc, char **argv)
@@ -317,8 +336,10 @@ int main(int argc, char **argv)
 		measure_scan((size_t)atol(argv[2]));
 	} else if (argc == 5 && !strcmp(argv[1], "write")) {
 		measure_write((size_t)atol(argv[2]), (uint64_t)atol(argv[3]), (unsigned)atoi(argv[4]));
+	} else if (argc == 4 && !strcmp(argv[1], "attach")) {
+		attach(atoi(argv[2]), (unsigned)atoi(argv[3]));
 	} else {
-		fprintf(stderr, "usage: tracking scan MIB | tracking write MIB RATE SECONDS\n");
+		fprintf(stderr, "usage: tracking scan MIB | tracking write MIB RATE SECONDS | tracking attach PID SECONDS\n");
 		return 2;
 	}
 	return 0;
