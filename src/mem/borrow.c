@@ -117,7 +117,7 @@ static enum wait wait_stop(struct borrow *j, int *status, uint64_t deadline)
 static enum wait wait_trap(struct borrow *j, uint64_t deadline)
 {
 	enum wait got;
-	int status;
+	int status = 0;
 
 	while ((got = wait_stop(j, &status, deadline)) == STOPPED) {
 		if (status >> 16 == EVENT_STOP)
@@ -157,12 +157,12 @@ static void abort_rseq(pid_t tid, struct user_regs_struct *r)
 	struct {
 		uint64_t abi;
 		uint32_t size, sig, flags, pad;
-	} conf;
+	} conf = { 0 };
 	struct {
 		uint32_t version, flags;
 		uint64_t start, length, abort_at;
-	} cs;
-	uint64_t at;
+	} cs = { 0 };
+	uint64_t at = 0;
 
 	if (pt(REQ_RSEQ, tid, sizeof(conf), &conf) != (long)sizeof(conf) || !conf.abi ||
 	    !borrow_read(tid, conf.abi + 8, &at, sizeof(at)) || !at ||
@@ -191,7 +191,7 @@ static bool is_fault(int status)
 static enum borrow_result enter(struct borrow *j, int timeout_ms)
 {
 	uint64_t deadline = timeout_ms ? clock_deadline(timeout_ms) : 0;
-	int signal = 0, status;
+	int signal = 0, status = 0;
 
 	for (unsigned n = 0; n < STOPS_MOST; n++) {
 		enum wait got;
@@ -222,7 +222,7 @@ static enum borrow_result run_syscall(struct borrow *j, const struct user_regs_s
 {
 	struct user_regs_struct r = *saved;
 	enum borrow_result got;
-	int status;
+	int status = 0;
 
 	r.rip = j->syscall_at;
 	r.rax = (unsigned long long)nr;
@@ -275,7 +275,7 @@ static enum borrow_result make_and_take(struct borrow *j, const struct user_regs
 /* The program may have been replaced since the instruction was looked for. */
 static bool same_program(const struct borrow *j)
 {
-	uint8_t magic[SELFMAG], code[2];
+	uint8_t magic[SELFMAG] = { 0 }, code[2] = { 0 };
 
 	return borrow_read(j->tid, j->vdso, magic, sizeof(magic)) && !memcmp(magic, ELFMAG, SELFMAG) &&
 	       borrow_read(j->tid, j->syscall_at, code, sizeof(code)) && code[0] == 0x0f &&

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Filling restored tasks in the background, and the end of it all. */
 #include <string.h>
+#include <sys/epoll.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -57,15 +58,30 @@ struct lazytask **lazy_snapshot(struct lazy *l, size_t *n)
 	return v;
 }
 
-/* Everything is there.  Without our lock: tasks' locks come before it. */
-static void finish(struct lazy *l)
+/*
+ * Nothing is owed by the lists.  But pages that another thread had taken may come back: it was refused
+ * because of an event (a fork).  Without our lock: tasks' locks come before it.
+ */
+static bool finish(struct lazy *l)
 {
 	own_free struct lazytask **v = NULL;
+	bool all = true;
 	size_t n;
 
 	v = lazy_snapshot(l, &n);
-	for (size_t i = 0; i < n; i++)
-		lazytask_close(v[i]);
+	for (size_t i = 0; i < n; i++) {
+		/* First: a witness may hold the same descriptor, so that closing ours ends nothing. */
+		epoll_ctl(l->epoll, EPOLL_CTL_DEL, v[i]->uffd, NULL);
+		if (lazytask_close(v[i]))
+			continue;
+		lazy_watch(l, v[i]->uffd, v[i]);
+		all = false;
+	}
+	pthread_mutex_lock(&l->lock);
+	all &= l->nr_tasks == n; /* a child was born meanwhile, and is owed what its parent was */
+	pthread_mutex_unlock(&l->lock);
+	if (!all)
+		return false;
 	if (l->o.filled)
 		l->o.filled(l->o.arg);
 	/* Who attaches a link from now on tells by itself. */
@@ -78,6 +94,7 @@ static void finish(struct lazy *l)
 	l->done_ns = clock_ns();
 	pthread_cond_broadcast(&l->change);
 	pthread_mutex_unlock(&l->lock);
+	return true;
 }
 
 void *lazy_fill_main(void *arg)
@@ -97,8 +114,11 @@ void *lazy_fill_main(void *arg)
 		} else if (all_filled(l) && !l->finishing) {
 			l->finishing = true;
 			pthread_mutex_unlock(&l->lock);
-			finish(l);
-			return NULL;
+			if (finish(l))
+				return NULL;
+			pthread_mutex_lock(&l->lock);
+			l->finishing = false;
+			continue;
 		}
 		idle = n > 0 ? 0 : idle + 1;
 		/* Nothing of it is here yet, or events come first. */

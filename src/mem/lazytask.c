@@ -334,12 +334,20 @@ void lazytask_arrived(struct lazytask *t, const struct run *v, size_t n)
 	pthread_rwlock_unlock(&t->events);
 }
 
-void lazytask_close(struct lazytask *t)
+bool lazytask_close(struct lazytask *t)
 {
+	bool all;
+
 	pthread_rwlock_wrlock(&t->events);
-	t->over = true;
-	close_fd(&t->uffd);
+	pthread_mutex_lock(&t->lock);
+	all = t->over || !t->left.pages;
+	pthread_mutex_unlock(&t->lock);
+	if (all) {
+		t->over = true;
+		close_fd(&t->uffd);
+	}
 	pthread_rwlock_unlock(&t->events);
+	return all;
 }
 
 static void wake(struct lazytask *t, uint64_t now, uint64_t n)

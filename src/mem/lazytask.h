@@ -74,8 +74,9 @@ void lazytask_arrived(struct lazytask *t, const struct run *v, size_t n);
 /* The source has no such pages (any more): they are zero, or not mapped. */
 void lazytask_dropped(struct lazytask *t, const struct run *v, size_t n);
 
-/* Gives the mappings back to the kernel alone: what has no page from now on is zero. */
-void lazytask_close(struct lazytask *t);
+/* Gives the mappings back to the kernel alone: what has no page from now on is zero.  False: it is still
+ * owed some, that were on their way when the caller looked. */
+bool lazytask_close(struct lazytask *t);
 
 /* Pages that it is owed, those that are being placed included: 0 means that nothing comes any more. */
 uint64_t lazytask_left(struct lazytask *t);

@@ -5,6 +5,7 @@
  * mremap, munmap, fork; every page is checked.  CRIU's side of the protocol is played here.
  *
  *	lazytest local		all pages are in the store
+ *	lazytest forks		and it forks all the time
  *	lazytest remote		all pages come over the link, on demand and pushed
  *	lazytest cut		the same, and the link breaks three times
  *	lazytest again		one pre-copy round, then the rest over the link
@@ -19,6 +20,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -157,6 +159,25 @@ static void *reader(void *arg)
 	return NULL;
 }
 
+/* Children come and go as fast as they can: copies are refused again and again, the last ones too. */
+static void *forker(void *arg)
+{
+	unsigned n = 0;
+	int status;
+
+	while (!quit && n++ < 400) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			check(A + 60 * MIB + n * 4096, A + 60 * MIB + n * 4096, "child of many");
+			_exit(0);
+		}
+		if (waitpid(pid, &status, 0) != pid || status)
+			bed_die("restored: one of many children saw wrong pages (%d)", status);
+	}
+	return arg;
+}
+
 static int send_uffd(int sock, int32_t pid, int uffd)
 {
 	char byte = 0;
@@ -220,7 +241,8 @@ static void check_child(void)
 static int restored_main(const char *dir)
 {
 	uint32_t mark = 0x52535446;
-	pthread_t t[2];
+	pthread_t t[3];
+	int threads = getenv("LAZYTEST_FORKS") ? 3 : 2;
 	pid_t pid;
 	int sock, status;
 
@@ -229,8 +251,8 @@ static int restored_main(const char *dir)
 	sock = play_criu(dir);
 	if (send(sock, &mark, sizeof(mark), 0) != sizeof(mark))
 		bed_die("cannot finish");
-	for (uintptr_t i = 0; i < 2; i++)
-		pthread_create(&t[i], NULL, reader, (void *)(i + 1));
+	for (int i = 0; i < threads; i++)
+		pthread_create(&t[i], NULL, i < 2 ? reader : forker, (void *)(uintptr_t)(i + 1));
 	madvise((void *)(A + 40 * MIB), MIB, MADV_DONTNEED);
 	if (mremap((void *)(A + 44 * MIB), 2 * MIB, 2 * MIB, MREMAP_MAYMOVE | MREMAP_FIXED,
 		   (void *)MOVED) == MAP_FAILED)
@@ -255,7 +277,7 @@ static int restored_main(const char *dir)
 	check_range(C, C_LEN, "C");
 	check_range(B, B_LEN, "B");
 	quit = 1;
-	for (int i = 0; i < 2; i++)
+	for (int i = 0; i < threads; i++)
 		pthread_join(t[i], NULL);
 	check_range(A, 40 * MIB, "all of A");
 	for (uint64_t i = 0; i < 4 * MIB; i += 4096)
@@ -369,7 +391,7 @@ static void to_stderr(void *arg, enum log_level level, const char *line)
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "local";
-	bool remote = strcmp(mode, "local"), again = !strcmp(mode, "again");
+	bool forks = !strcmp(mode, "forks"), remote = strcmp(mode, "local") && !forks, again = !strcmp(mode, "again");
 	char dir[] = "/tmp/lazytest.XXXXXX", number[12];
 	char *source_argv[] = { (char *)"/proc/self/exe", (char *)"source", number, NULL };
 	char *restored_argv[] = { argv[0], (char *)"restored", dir, NULL };
@@ -427,6 +449,8 @@ int main(int argc, char **argv)
 	lo.workdir = dirfd;
 	if (lazy_start(&l, &lo, &e) < 0)
 		bed_die("lazy: %s", e.msg);
+	if (forks)
+		setenv("LAZYTEST_FORKS", "1", 1);
 	restored = start_self(restored_argv);
 	if (remote) {
 		run_links(l, &serve, b.init, !strcmp(mode, "cut") ? 3 : 0);
