@@ -83,3 +83,12 @@ nothing_left() { # WHAT
 	done
 	expect_eq "$(on b sh -c 'ls /vz/private /vz/root 2>/dev/null | grep -v : ; ls /etc/vz/conf | grep ^101 || :')" "" "$1: what is left on b"
 }
+
+# Kill -9 what matches on a server (its command line, words parted by blanks), or just N of them; nothing to kill is fine.
+kill_9() { # HOST REGEX [N]
+	# shellcheck disable=SC2016
+	on "$1" sh -c 'left=${2:-1000}; for p in /proc/[0-9]*; do
+		[ $left -gt 0 ] || break
+		tr "\0" " " 2>/dev/null <$p/cmdline | sed "s/ *$//" | grep -qE "$1" && kill -9 ${p#/proc/} 2>/dev/null && left=$((left - 1)); done; :' \
+		sh "$2" "${3:-}"
+}

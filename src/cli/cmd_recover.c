@@ -9,8 +9,10 @@
 #include "cli/exit.h"
 #include "cli/out.h"
 #include "move/agent.h"
+#include "move/guard.h"
 #include "move/move.h"
 #include "move/streams.h"
+#include "move/witness.h"
 
 /* A flag that is not there, or nothing. */
 struct flag {
@@ -100,6 +102,10 @@ int command_agent(int argc, char **argv)
 {
 	if (argc == 3 && !strcmp(argv[1], "--join"))
 		return streams_join_main(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "--witness"))
+		return witness_main(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "--guard"))
+		guard_main();
 	if (argc == 1)
 		return agent_main();
 	fprintf(stderr, "pmigrate: agent is started by pmigrate on another server\n");

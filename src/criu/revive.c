@@ -101,7 +101,8 @@ static int end_waiting(struct revive *r, struct err *e)
 int revive_prepare(struct revive **out, const struct revive_opts *o, struct err *e)
 {
 	struct revive *r = xcalloc(1, sizeof(*r));
-	struct lazy_opts lo = { .store = o->store, .remote = o->remote };
+	struct lazy_opts lo = { .store = o->store, .remote = o->remote, .met = o->met,
+				.filled = o->filled, .arg = o->arg };
 	own_free char *v1 = cgroups_mount("freezer");
 
 	r->like = o->like;
@@ -199,6 +200,11 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 int revive_attach(struct revive *r, struct peer *source, struct err *e)
 {
 	return lazy_attach(r->lazy, source, e);
+}
+
+void revive_detach(struct revive *r)
+{
+	lazy_detach(r->lazy);
 }
 
 int revive_wait(struct revive *r, int timeout_ms, struct err *e)

@@ -43,6 +43,9 @@ struct revive_opts {
 	const uint32_t *shared;	 /* objects of the store that the restore maps as they are */
 	size_t n_shared;
 	bool remote;		 /* lazy: pages may come after the run */
+	void (*met)(void *arg, int uffd); /* these three: see lazy_opts */
+	void (*filled)(void *arg);
+	void *arg;
 	bool cgroups; /* dump.h */
 	const char *const *enable_fs;
 };
@@ -64,6 +67,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 
 /* Lazy: the stream that pages are asked for on; see lazy_attach. */
 int revive_attach(struct revive *r, struct peer *source, struct err *e);
+void revive_detach(struct revive *r);
 
 /* See lazy_wait; 0 at once when nothing was lazy. */
 int revive_wait(struct revive *r, int timeout_ms, struct err *e);

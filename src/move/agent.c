@@ -341,6 +341,32 @@ static int on_undo(struct agent *a, const struct frame *f, struct err *e)
 	return reply_empty(a, f, e);
 }
 
+/* Carries out the verdict on an unfinished migration that nobody works on. */
+static void carry_out(struct dest *d, enum verdict v, struct err *why)
+{
+	switch (journal_get_state(d->journal)) {
+	case JOURNAL_ACTIVE: /* it never became ready */
+		dest_undo(d, why);
+		break;
+	case JOURNAL_READY:
+		if (v == VERDICT_COMMIT)
+			dest_commit(d, why);
+		else
+			dest_undo(d, why);
+		break;
+	case JOURNAL_COMMITTED:
+		if (v == VERDICT_COMMIT)
+			dest_commit(d, why);
+		else if (v == VERDICT_LOST && dest_lacks_memory(d))
+			dest_undo(d, why);
+		break;
+	case JOURNAL_NONE:
+	case JOURNAL_DONE:
+	case JOURNAL_UNDONE:
+		break;
+	}
+}
+
 /* What became of migration `id`, and carry out the verdict on it. */
 static void settle(const struct msg_ask *ask, struct msg_asked *out)
 {
@@ -355,16 +381,11 @@ static void settle(const struct msg_ask *ask, struct msg_asked *out)
 	if (ask->verdict == VERDICT_ASK || out->state == JOURNAL_DONE ||
 	    out->state == JOURNAL_UNDONE)
 		return;
+	/* It runs and gets its memory: whoever brings that is not disturbed. */
+	if (out->state == JOURNAL_COMMITTED && live)
+		return;
 	if (dest_resume(&d, ask->id, &out->why) == 0) {
-		out->state = journal_get_state(d.journal);
-		if (out->state == JOURNAL_DONE || out->state == JOURNAL_UNDONE)
-			;
-		else if (ask->verdict == VERDICT_COMMIT && out->state == JOURNAL_ACTIVE)
-			dest_undo(&d, &out->why); /* it never became ready */
-		else if (ask->verdict == VERDICT_COMMIT)
-			dest_commit(&d, &out->why);
-		else if (out->state != JOURNAL_COMMITTED)
-			dest_undo(&d, &out->why);
+		carry_out(&d, ask->verdict, &out->why);
 		out->state = journal_get_state(d.journal);
 	}
 	dest_fini(&d);

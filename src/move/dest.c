@@ -17,6 +17,7 @@
 #include "base/own.h"
 #include "criu/revive.h"
 #include "base/path.h"
+#include "move/witness.h"
 
 enum { TAKE_OVER_MS = 10000 };
 
@@ -79,6 +80,13 @@ fail:
 	return -1;
 }
 
+static bool said_yes(const struct dest *d, const char *key)
+{
+	const char *v = journal_get(d->journal, key);
+
+	return v && !strcmp(v, "yes");
+}
+
 /* Ends the process that still works on a migration which its source has given up. */
 static int open_by_force(const char *id, struct journal **out, struct err *e)
 {
@@ -124,6 +132,9 @@ int dest_resume(struct dest *d, const char *id, struct err *e)
 	if (journal_get_state(d->journal) == JOURNAL_DONE ||
 	    journal_get_state(d->journal) == JOURNAL_UNDONE)
 		return 0;
+	if (said_yes(d, "online") && witness_says_filled(id) &&
+	    journal_put(d->journal, "filled", "yes", e) < 0)
+		return -1;
 	return lock_it(d, e);
 }
 
@@ -266,11 +277,19 @@ int dest_hold(struct dest *d, bool run, struct err *e)
 	return dest_make(d, run, e) < 0 || dest_ready(d, e) < 0 ? -1 : 0;
 }
 
-static bool said_yes(const struct dest *d, const char *key)
+/* Whoever gave it its memory died before all was there (move/witness.h). */
+static int memory_lost(const struct dest *d, bool may_have_run, struct err *e)
 {
-	const char *v = journal_get(d->journal, key);
+	const char *id = journal_id(d->journal);
 
-	return v && !strcmp(v, "yes");
+	if (!may_have_run)
+		return err_set(e, ERR_START, "the memory of Container %s never arrived here whole",
+			       d->home.id);
+	err_set(e, ERR_RECOVER, "Container %s ran here when the process that brought its memory was "
+				"killed, and was ended", d->home.id);
+	return err_hint(e, "to go on at the source from the moment of the switch, without what it did since: "
+			   "pmigrate recover --undo %s there; to start it from its files here, as after "
+			   "a loss of power: pmigrate recover --commit %s here", id, id);
 }
 
 int dest_expect(struct dest *d, const struct ct_desc *desc, const char *sockets, struct err *e)
@@ -302,7 +321,7 @@ static int has_arrived(struct dest *d, struct err *e)
 	return come ? 0 : err_set(e, ERR_START, "%s has not arrived", d->home.id);
 }
 
-static int let_run(struct dest *d, struct err *e)
+static int let_run(struct dest *d, bool may_have_run, struct err *e)
 {
 	enum ct_state state;
 
@@ -312,46 +331,82 @@ static int let_run(struct dest *d, struct err *e)
 	/* Within the downtime: nothing is asked that is known. */
 	if (d->held)
 		return d->ops->let_run(&d->home, e);
-	/* Whoever gave it its memory died before all was there. */
 	if (said_yes(d, "online") && !said_yes(d, "filled"))
-		return err_set(e, ERR_START, "the memory of Container %s never arrived here whole",
-			       d->home.id);
+		return memory_lost(d, may_have_run, e);
 	if (d->ops->state(&d->home, &state, e) < 0)
 		return -1;
 	if (state == CT_RUNNING)
 		return 0;
-	/* A reboot in between took the held processes: they had not begun, so
-	 * nothing is lost by making them again. */
+	/* A reboot in between took the held processes.  If they had not begun, nothing is lost by
+	 * making them again, but for memory, which the source still has; if they had, they
+	 * would have to begin anew in any case. */
+	if (state != CT_HELD && said_yes(d, "online") && !may_have_run)
+		return memory_lost(d, may_have_run, e);
 	if (state != CT_HELD && d->ops->hold(&d->home, e) < 0)
 		return -1;
 	return d->ops->let_run(&d->home, e);
 }
 
+static int be_done(struct dest *d, struct err *e)
+{
+	if (journal_set_state(d->journal, JOURNAL_DONE, e) < 0) {
+		if (e)
+			e->code = ERR_RECOVER;
+		return -1;
+	}
+	remove_sockets(d);
+	d->ops->unlock(d->home.id, &d->lock_fd);
+	return 0;
+}
+
+bool dest_lacks_memory(const struct dest *d)
+{
+	return journal_get_state(d->journal) == JOURNAL_COMMITTED && said_yes(d, "online") &&
+	       !said_yes(d, "filled");
+}
+
 int dest_commit(struct dest *d, struct err *e)
 {
+	bool may_have_run = journal_get_state(d->journal) == JOURNAL_COMMITTED;
 	struct err undo = ERR_INIT;
 
 	if (journal_get_state(d->journal) == JOURNAL_DONE)
 		return 0;
-	if (journal_get_state(d->journal) != JOURNAL_COMMITTED &&
-	    journal_set_state(d->journal, JOURNAL_COMMITTED, e) < 0)
+	if (!may_have_run && journal_set_state(d->journal, JOURNAL_COMMITTED, e) < 0)
 		return -1;
-	if (said_yes(d, "run") && let_run(d, e) < 0) {
+	if (said_yes(d, "run") && let_run(d, may_have_run, e) < 0) {
+		if (e->code == ERR_RECOVER)
+			return -1;
 		if (dest_undo(d, &undo) < 0) {
 			e->code = ERR_RECOVER;
 			log_warn("%s", undo.msg);
 		}
 		return -1;
 	}
-	if (said_yes(d, "online") && !d->held) /* its agent died */
+	if (said_yes(d, "online") && d->held) /* it runs, but gets its memory still */
+		return 0;
+	if (said_yes(d, "online")) /* its agent died */
 		revive_clean(journal_id(d->journal));
-	if (journal_set_state(d->journal, JOURNAL_DONE, e) < 0) {
-		e->code = ERR_RECOVER;
+	return be_done(d, e);
+}
+
+int dest_filled(struct dest *d, struct err *e)
+{
+	if (journal_put(d->journal, "filled", "yes", e) < 0)
 		return -1;
-	}
-	remove_sockets(d);
-	d->ops->unlock(d->home.id, &d->lock_fd);
-	return 0;
+	return journal_get_state(d->journal) == JOURNAL_COMMITTED ? be_done(d, e) : 0;
+}
+
+int dest_start_anew(struct dest *d, struct err *e)
+{
+	/* Nothing of the half copy may be there. */
+	if (d->ops->stop(&d->home, 0, e) < 0)
+		return -1;
+	revive_clean(journal_id(d->journal));
+	if (d->ops->hold(&d->home, e) < 0 || d->ops->let_run(&d->home, e) < 0 ||
+	    journal_put(d->journal, "filled", "yes", e) < 0)
+		return -1;
+	return be_done(d, e);
 }
 
 int dest_undo(struct dest *d, struct err *e)

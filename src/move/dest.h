@@ -55,10 +55,19 @@ int dest_ready(struct dest *d, struct err *e);
 int dest_expect(struct dest *d, const struct ct_desc *desc, const char *sockets, struct err *e);
 
 /* Lets it run when it was held, state done.  On failure it was undone, and is
- * durably so: the source may run its copy again. */
+ * durably so: the source may run its copy again.  But ERR_RECOVER: nothing was decided.
+ * Online, by the agent that restored it: state committed until dest_filled. */
 int dest_commit(struct dest *d, struct err *e);
 
-/* Puts everything back, state undone.  Must not be called once committed. */
+/* Online: all its memory is in place, so that it needs nobody any more. */
+int dest_filled(struct dest *d, struct err *e);
+
+/* Online, committed, and its agent died before that: it may have run, but is no more whole.  Somebody
+ * must choose: dest_undo, or dest_start_anew. */
+bool dest_lacks_memory(const struct dest *d);
+int dest_start_anew(struct dest *d, struct err *e);
+
+/* Puts everything back, state undone.  Must not be called once committed, unless dest_lacks_memory. */
 int dest_undo(struct dest *d, struct err *e);
 
 #endif

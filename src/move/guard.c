@@ -16,13 +16,16 @@
 
 /* Lets the recovery find journals and locks free: the parent is dead when its
  * pipe closes, but the kernel may still be closing its files. */
-enum { AFTER_DEATH_US = 100000 };
+enum { AFTER_DEATH_US = 100000, GUARD_FD = 3 };
 
-static void __attribute__((noreturn)) watch(int fd)
+void guard_main(void)
 {
+	const int fd = GUARD_FD;
 	char id[JOURNAL_ID_MAX] = "", got[JOURNAL_ID_MAX];
 	ssize_t n;
 
+	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	signal(SIGPIPE, SIG_IGN);
 	/* Each message is one id, or "" to stand down. */
 	for (;;) {
 		n = read(fd, got, sizeof(got) - 1);
@@ -67,11 +70,14 @@ int guard_start(struct guard *g, struct err *e)
 			if (null >= 0)
 				dup2(null, i);
 		}
-		signal(SIGPIPE, SIG_IGN);
-		if (fds[0] != 3)
-			dup3(fds[0], 3, O_CLOEXEC);
-		syscall(SYS_close_range, 4, ~0u, 0);
-		watch(3);
+		if (fds[0] == GUARD_FD)
+			fcntl(GUARD_FD, F_SETFD, 0);
+		else
+			dup2(fds[0], GUARD_FD);
+		syscall(SYS_close_range, GUARD_FD + 1, ~0u, 0);
+		/* Under a name of its own: who ends the command by its name does not mean it. */
+		execl("/proc/self/exe", "pmigrate", "agent", "--guard", (char *)NULL);
+		guard_main();
 	}
 	waitpid(pid, NULL, 0);
 	close(fds[0]);

@@ -2,7 +2,7 @@
 /*
  * move/guard.h - what happens when the source's pmigrate is killed.
  *
- * A small process is forked at the start, in a session of its own.  When its
+ * A small process (pmigrate agent --guard) is forked at the start, in a session of its own.  When its
  * parent dies without having stood it down, it runs `pmigrate recover ID`:
  * the container is running again, or the migration is finished, without
  * anybody having to type.  It is a convenience: the journal alone suffices.
@@ -17,6 +17,9 @@ struct guard {
 };
 
 #define GUARD_INIT { .fd = -1 }
+
+/* `pmigrate agent --guard`: it. */
+void guard_main(void) __attribute__((noreturn));
 
 /* Before any thread is started. */
 int guard_start(struct guard *g, struct err *e);

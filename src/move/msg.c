@@ -173,7 +173,7 @@ int msg_ask_get(const struct frame *f, struct msg_ask *m, struct err *e)
 	get_id(&r, m->id);
 	verdict = get_u8(&r);
 	m->verdict = (enum verdict)verdict;
-	if (verdict > VERDICT_COMMIT)
+	if (verdict > VERDICT_LOST)
 		r.bad = true;
 	return ended(&r, "ASK", e);
 }

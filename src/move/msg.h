@@ -68,7 +68,8 @@ struct msg_pass {
 	uint16_t n_streams;
 };
 
-enum verdict { VERDICT_ASK = 0, VERDICT_UNDO = 1, VERDICT_COMMIT = 2 };
+/* LOST: undo it even when it may have run, if its memory was lost there (dest_lacks_memory). */
+enum verdict { VERDICT_ASK = 0, VERDICT_UNDO = 1, VERDICT_COMMIT = 2, VERDICT_LOST = 3 };
 
 struct msg_ask {
 	char id[JOURNAL_ID_MAX];

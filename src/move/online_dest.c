@@ -16,10 +16,14 @@
 #include "mem/store.h"
 #include "move/msg.h"
 #include "move/online_net.h"
+#include "move/witness.h"
 #include "tree/recv.h"
 #include "wire/proto.h"
 
-enum { PLACES_MAX = 256 };
+enum {
+	PLACES_MAX = 256,
+	LOOK_MS = 200, /* how often we look whether the source has come again */
+};
 
 /* One memory stream and the thread that reads it. */
 struct feed {
@@ -53,6 +57,7 @@ struct online_dest {
 	struct syncing syncing;
 	struct buf net; /* LIVE_NET so far */
 	uint64_t image_budget;
+	struct witness witness;
 	bool ran, filled;
 };
 
@@ -126,12 +131,14 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 	}
 	o = xcalloc(1, sizeof(*o));
 	o->d = d;
+	o->witness = (struct witness)WITNESS_INIT;
 	o->streams = streams;
 	o->n_tree = m->n_tree;
 	o->lazy = m->lazy;
 	o->image_budget = (m->max_pages + (64 << 8)) << 12;
 	*out = o;
 	if (journal_put(d->journal, "online", "yes", e) < 0 ||
+	    witness_start(&o->witness, journal_id(d->journal), e) < 0 ||
 	    streams_accept(streams, m->n_streams, e) < 0 || dest_adopt(d, desc, e) < 0 ||
 	    dest_make(d, true, e) < 0 || d->ops->cut(&d->home, e) < 0 ||
 	    d->ops->parts(&d->home, &o->parts, e) < 0)
@@ -155,6 +162,9 @@ int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct 
 		.remote = o->lazy,
 		.cgroups = m->cgroups,
 		.enable_fs = criu_trusted_fs,
+		.met = witness_met,
+		.filled = witness_filled,
+		.arg = &o->witness,
 	};
 
 	if (o->revive)
@@ -257,6 +267,8 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 		return -1;
 	}
 	restored = clock_ns();
+	if (revive_wait(o->revive, 0, e) == 0) /* nothing was left for later */
+		witness_filled(&o->witness);
 	if (o->d->ops->swap(&o->d->home, init, e) < 0 || sync_end(o, e) < 0 ||
 	    dest_ready(o->d, e) < 0)
 		return -1;
@@ -267,27 +279,65 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 
 void online_dest_ran(struct online_dest *o)
 {
+	struct err e = ERR_INIT;
+
 	o->ran = true;
 	revive_keep(o->revive);
+	if (revive_wait(o->revive, 0, &e) == 0 && online_dest_wait(o, &e) < 0)
+		log_warn("%s", e.msg);
 }
 
 void online_dest_leave(struct online_dest *o)
 {
 	struct err e = ERR_INIT;
 
-	online_dest_ran(o);
-	if (online_dest_wait(o, &e) < 0)
+	revive_keep(o->revive);
+	/* Lazy, the source alone could bring the rest, and it has not said that it shall run. */
+	if (revive_wait(o->revive, o->lazy ? 0 : -1, &e) != 0 || online_dest_wait(o, &e) < 0)
 		log_warn("the memory of the held container is not complete: %s", e.msg);
+}
+
+/* Another stream of the source instead of the one that pages came on. */
+static void rejoin(struct online_dest *o)
+{
+	struct peer *old = o->streams->peer[o->n_tree];
+	struct err e = ERR_INIT;
+
+	if (old)
+		peer_stop(old); /* it may not know yet that it is dead */
+	revive_detach(o->revive);
+	if (streams_replace(o->streams, o->n_tree, &e) < 0 ||
+	    revive_attach(o->revive, o->streams->peer[o->n_tree], &e) < 0)
+		log_warn("pages cannot go on coming: %s", e.msg);
+}
+
+/* Whoever touches a page that is not here waits, however long the link is dead. */
+static int wait_memory(struct online_dest *o, struct err *e)
+{
+	for (;;) {
+		struct err why = ERR_INIT;
+		int ret = revive_wait(o->revive, LOOK_MS, &why);
+
+		if (ret == 0)
+			return 0;
+		if (ret < 0 && (!o->lazy || why.code == ERR_CHILD)) {
+			*e = why;
+			return -1;
+		}
+		if (o->lazy && streams_waiting(o->streams, ret < 0 ? LOOK_MS : 0))
+			rejoin(o);
+	}
 }
 
 int online_dest_wait(struct online_dest *o, struct err *e)
 {
+	struct err own = ERR_INIT;
 	struct lazy_stats st;
 
 	if (o->filled)
 		return 0;
-	if (!o->revive || revive_wait(o->revive, -1, e) < 0 ||
-	    journal_put(o->d->journal, "filled", "yes", e) < 0)
+	e = e ? e : &own;
+	if (!o->revive || wait_memory(o, e) < 0 || dest_filled(o->d, e) < 0)
 		return -1;
 	o->filled = true;
 	st = revive_stats(o->revive);
@@ -303,6 +353,10 @@ void online_dest_free(struct online_dest *o)
 		return;
 	if (o->ran && online_dest_wait(o, NULL) < 0)
 		log_warn("some of the container's memory never came");
+	/* All is there, but it could not be written down: the witness knows. */
+	if (o->ran && !o->filled)
+		witness_leave(&o->witness);
+	witness_end(&o->witness);
 	if (o->syncing.started)
 		sync_end(o, NULL);
 	close_trees(o);

@@ -121,7 +121,7 @@ int online_step_freeze(void *ctx, struct err *e)
 	struct source *s = ctx;
 	struct online *o = &s->online;
 
-	if (origin_freeze(&s->origin, e) < 0)
+	if (origin_freeze(&s->origin, o->lazy, e) < 0)
 		return -1;
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();

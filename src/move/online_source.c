@@ -13,6 +13,7 @@
 #include "criu/rpc.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
+#include "move/follow.h"
 #include "move/online.h"
 #include "move/online_priv.h"
 #include "wire/proto.h"
@@ -21,6 +22,8 @@ enum {
 	ROUNDS_MAX = 30,
 	SMALL = 2 << 20, /* SHIM_FLOOR */
 	STOP_MS = 2000,
+	WAIT_ID = 34,
+	FOLLOW_LEAST_MS = 20000, /* nobody is harmed by waiting */
 };
 
 void online_fini(struct online *o)
@@ -140,7 +143,7 @@ static int stop_all(void *arg, struct err *e)
 {
 	struct source *s = arg;
 
-	if (!s->online.was_stopped && origin_freeze(&s->origin, e) < 0)
+	if (!s->online.was_stopped && origin_freeze(&s->origin, false, e) < 0)
 		return -1;
 	s->online.was_stopped = true;
 	return save_freeze(s->online.save, STOP_MS, e);
@@ -438,17 +441,52 @@ int online_serve_end(struct source *s, bool give_up, struct err *e)
 	return o->serve_ret;
 }
 
+/* The links broke: the same with new ones, until it has all its memory or cannot be reached. */
+static int follow_again(struct source *s, const struct err *broke, struct err *e)
+{
+	struct online *o = &s->online;
+	int patience_ms = s->job->link.timeout_ms;
+	struct follow f = { .id = s->id,
+				  .where = &s->job->dst.where,
+				  .link = &s->job->link,
+				  .limit = s->limit,
+				  .parts = o->lazy ? &o->parts : NULL,
+				  .timeout_ms = patience_ms > FOLLOW_LEAST_MS ? patience_ms : FOLLOW_LEAST_MS };
+	struct msg_asked asked;
+
+	event_warning(s->ev, "the link broke after the switch (%s): connecting again", broke->msg);
+	if (follow_run(&f, &asked, e) < 0)
+		goto undecided;
+	if (asked.state == JOURNAL_DONE)
+		return 0;
+	err_set(e, ERR_RECOVER, "%s gave it up", s->remote.hello.host);
+undecided:
+	e->code = ERR_RECOVER;
+	err_wrap(e, "Container %s is not whole on %s yet, and its copy here stays frozen for that", s->desc.id,
+		 s->job->dst.where.host);
+	if (!e->hint[0])
+		err_hint(e, "when it can be reached again: pmigrate recover %s", s->id);
+	return -1;
+}
+
 int online_step_follow(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 	own_frame struct frame f = FRAME_INIT;
+	struct err broke = ERR_INIT;
+	/* Asked first: while it waits for its memory it takes other streams, too. */
+	int asked = s->remote.peer ? peer_send(s->remote.peer, PROTO_LIVE_WAIT, WAIT_ID, NULL, 0, &broke) :
+				     err_set(&broke, ERR_LINK, "no link");
+	int served = online_serve_end(s, false, &broke);
 
-	if (online_serve_end(s, false, e) < 0)
-		return err_wrap(e, "Container %s runs on %s, but not all of its memory is there",
-				s->desc.id, s->remote.hello.host);
-	if (peer_call(s->remote.peer, PROTO_LIVE_WAIT, NULL, &f, e) < 0)
-		return err_wrap(e, "Container %s runs on %s, but its memory may be incomplete",
-				s->desc.id, s->remote.hello.host);
+	if (served == 0 && asked == 0)
+		asked = peer_recv(s->remote.peer, &f, &broke);
+	if (served == 0 && asked == 0 && (f.type != PROTO_REPLY || f.id != WAIT_ID))
+		asked = err_set(&broke, ERR_PROTO, "%s did not say that its memory is complete",
+				s->remote.hello.host);
+	if ((served < 0 || asked < 0) && follow_again(s, &broke, e) < 0)
+		return -1;
+	s->online.followed = true;
 	save_free(take_ptr(&s->online.save));
 	return origin_end(&s->origin, e);
 }

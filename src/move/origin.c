@@ -161,8 +161,15 @@ int origin_stop(struct origin *o, struct err *e)
 	return 0;
 }
 
-int origin_freeze(struct origin *o, struct err *e)
+bool origin_is_lazy(const struct origin *o)
 {
+	return said(o, "lazy", "yes");
+}
+
+int origin_freeze(struct origin *o, bool lazy, struct err *e)
+{
+	if (lazy && journal_put(o->journal, "lazy", "yes", e) < 0)
+		return -1;
 	return journal_put(o->journal, "frozen", "yes", e);
 }
 

@@ -40,7 +40,9 @@ int origin_destination(const struct origin *o, struct where *w, struct link_opts
 /* Stops the running container. */
 int origin_stop(struct origin *o, struct err *e);
 /* Online: it is about to be frozen and cut off; origin_restart is its undo, too. */
-int origin_freeze(struct origin *o, struct err *e);
+int origin_freeze(struct origin *o, bool lazy, struct err *e);
+/* Does its memory follow after the switch?  Then the frozen copy is needed until it is all there. */
+bool origin_is_lazy(const struct origin *o);
 /* The engine will move it, running, by its own means; origin_restart is its undo, too. */
 int origin_leave(struct origin *o, struct err *e);
 /* Online, committed: ends the frozen copy. */

@@ -9,12 +9,13 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "move/dest.h"
+#include "move/follow.h"
 #include "move/local.h"
 #include "move/move.h"
 #include "move/origin.h"
 #include "move/remote.h"
 
-enum { GUARD_MS = 30000, ASK_MS = 9000 };
+enum { GUARD_MS = 30000, ASK_MS = 9000, FOLLOW_MS = 20000 };
 
 /* Where decisions are told to. */
 struct teller {
@@ -60,6 +61,47 @@ static int ask_destination(const struct origin *o, enum verdict v, struct msg_as
 	return ret;
 }
 
+/* By hand, when the destination lost the memory of the container after it had run. */
+static int take_back(struct origin *o, const struct teller *t, struct err *e)
+{
+	const char *id = journal_id(o->journal);
+	struct msg_asked asked = { .state = JOURNAL_NONE };
+
+	if (ask_destination(o, VERDICT_LOST, &asked, e) < 0) {
+		e->code = ERR_RECOVER;
+		return err_wrap(e, "migration %s was committed, and its destination cannot be "
+				   "asked", id);
+	}
+	if (asked.state != JOURNAL_UNDONE && asked.state != JOURNAL_NONE) {
+		err_set(e, ERR_RECOVER, "migration %s is %s at its destination: Container %s is not lost there",
+			id, journal_state_word(asked.state), o->ct.id);
+		return err_hint(e, "pmigrate recover %s", id);
+	}
+	tell(t, "migration %s: Container %s goes on here from the moment of the switch", id, o->ct.id);
+	return origin_undo(o, e);
+}
+
+/* Until the destination has decided, and all memory. */
+static int follow(const struct origin *o, struct msg_asked *out, struct err *e)
+{
+	own_ct_parts struct ct_parts parts = CT_PARTS_INIT;
+	struct link_opts lo = { .timeout_ms = 0 };
+	struct where w = { 0 };
+	struct follow f = { .id = journal_id(o->journal), .where = &w, .link = &lo, .timeout_ms = FOLLOW_MS };
+	int ret = origin_destination(o, &w, &lo, e);
+
+	lo.timeout_ms = ASK_MS;
+	if (ret == 0 && origin_is_lazy(o)) {
+		f.parts = &parts;
+		ret = o->ops->parts(&o->ct, &parts, e);
+	}
+	if (ret == 0)
+		ret = follow_run(&f, out, e);
+	where_fini(&w);
+	strv_fini(&lo.ssh);
+	return ret;
+}
+
 static int finish_committed(struct origin *o, const struct teller *t, struct err *e)
 {
 	const char *id = journal_id(o->journal);
@@ -69,6 +111,11 @@ static int finish_committed(struct origin *o, const struct teller *t, struct err
 		e->code = ERR_RECOVER;
 		return err_wrap(e, "migration %s was committed, and its destination cannot be "
 				   "asked", id);
+	}
+	if (asked.state == JOURNAL_COMMITTED && asked.why.code == ERR_NONE &&
+	    follow(o, &asked, e) < 0) {
+		e->code = ERR_RECOVER;
+		return err_wrap(e, "Container %s runs at its destination, but needs its copy here", o->ct.id);
 	}
 	switch (asked.state) {
 	case JOURNAL_DONE:
@@ -87,7 +134,7 @@ static int finish_committed(struct origin *o, const struct teller *t, struct err
 	}
 	err_set(e, ERR_RECOVER, "migration %s is %s at its destination: %s", id,
 		journal_state_word(asked.state), asked.why.msg);
-	return err_hint(e, "mend that, then: pmigrate recover %s", id);
+	return err_hint(e, "%s", asked.why.hint[0] ? asked.why.hint : "mend that, then run it again");
 }
 
 /*
@@ -121,7 +168,7 @@ static int undo_active(struct origin *o, const struct teller *t, struct err *e)
 	return 0;
 }
 
-static int recover_source(const char *id, const struct teller *t, struct err *e)
+static int recover_source(const char *id, const char *verdict, const struct teller *t, struct err *e)
 {
 	struct origin o = ORIGIN_INIT;
 	int ret = -1;
@@ -142,7 +189,7 @@ static int recover_source(const char *id, const struct teller *t, struct err *e)
 		ret = undo_active(&o, t, e);
 		break;
 	case JOURNAL_COMMITTED:
-		ret = finish_committed(&o, t, e);
+		ret = verdict && !strcmp(verdict, "undo") ? take_back(&o, t, e) : finish_committed(&o, t, e);
 		break;
 	case JOURNAL_NONE:
 	case JOURNAL_DONE:
@@ -172,7 +219,8 @@ static int recover_dest(const char *id, const char *verdict, const struct teller
 	journal_free(j);
 	if (s == JOURNAL_DONE || s == JOURNAL_UNDONE)
 		return 0;
-	if (live)
+	/* By hand: its source is lost, and it waits for memory for ever. */
+	if (live && !(s == JOURNAL_COMMITTED && commit))
 		return err_set(e, ERR_LOCKED, "migration %s is running", id);
 	if (s == JOURNAL_READY && !commit && !undo) {
 		err_set(e, ERR_RECOVER, "migration %s is ready here; only its source knows whether "
@@ -182,8 +230,11 @@ static int recover_dest(const char *id, const char *verdict, const struct teller
 	}
 	if (dest_resume(&d, id, e) < 0)
 		goto out;
-	if (journal_get_state(d.journal) == JOURNAL_COMMITTED || commit) {
-		ret = dest_commit(&d, e);
+	if (dest_lacks_memory(&d) && undo) {
+		err_set(e, ERR_RECOVER, "only the source can take Container %s back", d.home.id);
+		err_hint(e, "there: pmigrate recover --undo %s", id);
+	} else if (journal_get_state(d.journal) == JOURNAL_COMMITTED || commit) {
+		ret = dest_lacks_memory(&d) && commit ? dest_start_anew(&d, e) : dest_commit(&d, e);
 		if (ret == 0)
 			tell(t, "migration %s is finished: %s %s is here", id,
 			     engine_noun(d.ops->name), d.home.id);
@@ -210,7 +261,7 @@ static int recover_all(enum journal_role role, const struct teller *t, struct er
 	for (size_t i = 0; ids[i]; i++) {
 		own_free char *id = ids[i];
 		struct err one = ERR_INIT;
-		int r = role == ROLE_SOURCE ? recover_source(id, t, &one)
+		int r = role == ROLE_SOURCE ? recover_source(id, NULL, t, &one)
 					    : recover_dest(id, NULL, t, &one);
 
 		if (r == 0)
@@ -239,7 +290,7 @@ int recover_run(const char *id, const char *verdict, void (*say)(void *arg, cons
 		return a < 0 || b < 0 ? -1 : 0;
 	}
 	/* Both ends of a local move are here. */
-	a = recover_source(id, &t, e);
+	a = recover_source(id, verdict, &t, e);
 	if (a < 0 && e->code != ERR_ABSENT)
 		return -1;
 	b = recover_dest(id, verdict, &t, a < 0 ? e : &other);
@@ -281,7 +332,7 @@ static int settle_one(const char *id, const struct job *job, const char *host,
 	bool live;
 
 	/* Its guard may be at it. */
-	while (recover_source(id, &quiet, e) < 0) {
+	while (recover_source(id, NULL, &quiet, e) < 0) {
 		if (e->code != ERR_LOCKED || !clock_left_ms(deadline))
 			return -1;
 		clock_sleep_ms(200);

@@ -282,7 +282,9 @@ static int commit_again(struct source *s, struct err *e)
 				&last) < 0 ||
 		    remote_ask(&s->remote, s->id, VERDICT_COMMIT, &asked, &last) < 0)
 			continue;
-		if (asked.state == JOURNAL_DONE)
+		/* Committed, and nothing wrong with it: it runs, and gets its memory. */
+		if (asked.state == JOURNAL_DONE ||
+		    (asked.state == JOURNAL_COMMITTED && asked.why.code == ERR_NONE))
 			return 0;
 		if (asked.state == JOURNAL_UNDONE) {
 			*e = asked.why;
@@ -332,6 +334,9 @@ static int step_retire(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 
+	/* It is needed there until all its memory is. */
+	if (online_wanted(s) && !s->online.followed)
+		return err_set(e, ERR_RECOVER, "the copy of Container %s here stays frozen", s->ct.id);
 	if (origin_retire(&s->origin, e) < 0) {
 		err_wrap(e, "the container has moved, but its copy here could not be put away");
 		e->code = ERR_RECOVER;

@@ -62,27 +62,29 @@ static int address_of(const char *id, struct sockaddr_un *out, struct err *e)
 
 /* --- source -------------------------------------------------------------------------- */
 
-int streams_open(struct streams *s, unsigned n, const char *id, const struct job *job,
-		 struct bucket *limit, struct err *e)
+int stream_dial(struct child *c, struct peer **p, const char *id, const struct where *w,
+		const struct link_opts *lo, struct bucket *limit, struct err *e)
 {
 	const char *program = getenv("PMIGRATE_REMOTE");
-	const struct where *w = &job->dst.where;
-	struct peer_opts opts = { .name = w->host,
-				  .silence_ms = job->link.timeout_ms,
-				  .limit = limit };
+	struct peer_opts opts = { .name = w->host, .silence_ms = lo->timeout_ms, .limit = limit };
 
 	if (!program || !*program)
 		program = "pmigrate";
-	while (s->n < n) {
-		struct child *c = &s->child[s->n];
+	if (link_open(c, w, lo, spawn_argv(program, "agent", "--join", id), PROTO_GREETING, e) < 0)
+		return -1;
+	if (peer_new(p, take_fd(&c->out), take_fd(&c->in), &opts, e) == 0)
+		return 0;
+	child_fini(c);
+	return -1;
+}
 
-		if (link_open(c, w, &job->link, spawn_argv(program, "agent", "--join", id),
-			      PROTO_GREETING, e) < 0)
+int streams_open(struct streams *s, unsigned n, const char *id, const struct job *job,
+		 struct bucket *limit, struct err *e)
+{
+	while (s->n < n) {
+		if (stream_dial(&s->child[s->n], &s->peer[s->n], id, &job->dst.where, &job->link, limit,
+				e) < 0)
 			return -1;
-		if (peer_new(&s->peer[s->n], take_fd(&c->out), take_fd(&c->in), &opts, e) < 0) {
-			child_fini(c);
-			return -1;
-		}
 		s->n++;
 	}
 	return 0;
@@ -132,28 +134,49 @@ static int receive_fds(int from, int fds[2])
 	return 0;
 }
 
-int streams_accept(struct streams *s, unsigned n, struct err *e)
+/* The next joiner's, into place i. */
+static int accept_one(struct streams *s, unsigned i, struct err *e)
 {
 	static const struct peer_opts opts = { .name = "the source" };
+	own_fd int joiner = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
+	int fds[2];
+
+	if (joiner < 0 || receive_fds(joiner, fds) < 0)
+		return err_set(e, ERR_PROTO, "a stream could not join");
+	if (peer_new(&s->peer[i], fds[0], fds[1], &opts, e) < 0)
+		return -1;
+	s->joiner[i] = take_fd(&joiner);
+	return 0;
+}
+
+int streams_accept(struct streams *s, unsigned n, struct err *e)
+{
 	uint64_t deadline = clock_deadline(JOIN_MS);
 
 	if (n > STREAMS_MAX || (n > 1 && s->listener < 0))
 		return err_set(e, ERR_PROTO, "%u streams were not agreed on", n);
 	while (s->n < n) {
-		struct pollfd pfd = { .fd = s->listener, .events = POLLIN };
-		own_fd int joiner = -1;
-		int fds[2];
-
-		if (poll(&pfd, 1, clock_left_ms(deadline)) <= 0)
+		if (!streams_waiting(s, clock_left_ms(deadline)))
 			return err_set(e, ERR_TIMEOUT, "only %u of %u streams joined", s->n, n);
-		joiner = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC);
-		if (joiner < 0 || receive_fds(joiner, fds) < 0)
-			return err_set(e, ERR_PROTO, "a stream could not join");
-		if (peer_new(&s->peer[s->n], fds[0], fds[1], &opts, e) < 0)
+		if (accept_one(s, s->n, e) < 0)
 			return -1;
-		s->joiner[s->n++] = take_fd(&joiner);
+		s->n++;
 	}
 	return 0;
+}
+
+bool streams_waiting(struct streams *s, int timeout_ms)
+{
+	struct pollfd pfd = { .fd = s->listener, .events = POLLIN };
+
+	return s->listener >= 0 && poll(&pfd, 1, timeout_ms) > 0;
+}
+
+int streams_replace(struct streams *s, unsigned i, struct err *e)
+{
+	peer_free(take_ptr(&s->peer[i]));
+	close_fd(&s->joiner[i]);
+	return accept_one(s, i, e);
 }
 
 /* --- joiner -------------------------------------------------------------------------- */

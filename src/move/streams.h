@@ -44,6 +44,14 @@ int streams_listen(struct streams *s, const char *id, struct err *e);
 /* Agent: waits until there are n in all. */
 int streams_accept(struct streams *s, unsigned n, struct err *e);
 
+/* Agent: has another one joined (within timeout_ms)?  It takes the place of [i], which is freed. */
+bool streams_waiting(struct streams *s, int timeout_ms);
+int streams_replace(struct streams *s, unsigned i, struct err *e);
+
+/* Source: one further connection to the agent of migration `id`.  The child is its ssh. */
+int stream_dial(struct child *c, struct peer **p, const char *id, const struct where *w,
+		const struct link_opts *lo, struct bucket *limit, struct err *e);
+
 /* `pmigrate agent --join ID`: the joiner; the exit code. */
 int streams_join_main(const char *id);
 

@@ -12,13 +12,6 @@ fault_setup
 RANDOM=${FAULT_SEED:-$$}
 echo "FAULT_SEED=${FAULT_SEED:-$$}"
 
-# Kill -9 what matches on a server; nothing to kill is fine.
-kill_9() { # HOST REGEX
-	# shellcheck disable=SC2016
-	on "$1" sh -c 'for p in /proc/[0-9]*; do
-		tr "\0" " " 2>/dev/null <$p/cmdline | grep -qE "$1" && kill -9 ${p#/proc/} 2>/dev/null; done; :' sh "$2"
-}
-
 for ((round = 1; round <= ${FAULT_ROUNDS:-20}; round++)); do
 	delay=$((RANDOM % 450))
 	what=$((RANDOM % 4))
