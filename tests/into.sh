@@ -35,10 +35,10 @@ server_ready() { # ADDRESS HOST...: asked from these
 	local address=$1 host
 	shift
 	for host; do
-		wait_for 60 on "$host" ssh -oStrictHostKeyChecking=accept-new -oConnectTimeout=5 "$address" true
+		wait_for 120 on "$host" ssh -oStrictHostKeyChecking=accept-new -oConnectTimeout=5 "$address" true
 	done
 	# shellcheck disable=SC2016
-	wait_for 60 on "$1" ssh "$address" '[ ! -d /run/systemd/system ] || systemctl is-system-running | grep -qx running'
+	wait_for 120 on "$1" ssh "$address" '[ ! -d /run/systemd/system ] || systemctl is-system-running | grep -qx running'
 }
 
 at_server() { # HOST ADDRESS COMMAND...: run there, over ssh from HOST

@@ -66,6 +66,56 @@ static void test_scan(void **state)
 	job_fini(&j);
 }
 
+static void count_flagged(void *arg, const char *object, const char *text)
+{
+	unsigned *seen = arg;
+
+	assert_string_equal(object, *seen ? "/etc/resolv.conf" : "/srv/a b");
+	assert_string_equal(text, *seen ? "i" : "ad");
+	(*seen)++;
+}
+
+/* What the destination cannot keep, and what is set again. */
+static void test_traits(void **state)
+{
+	static const char traits[] = "xattr\tuser.big\ton 1 file, such as /a\n"
+				     "xattr-size\tuser.big\t9000\n"
+				     "xattr\tuser.small\ton 1 file, such as /a\n"
+				     "flags\t/srv/a\\040b\tad\n"
+				     "mount-point\t/mnt/nas\tnfs\n"
+				     "flags\t/etc/resolv.conf\ti";
+	own_strv struct strv lost = STRV_INIT, argv = STRV_INIT;
+	struct restrict_can can = { .xattrs = true, .lost = &lost, .where = "/vz" };
+	struct into_rsync r = { .from = "/", .to = "/vz/private/5/", .excludes = &argv,
+				.xattrs = true, .xattr_filter = true, .lost = &lost };
+	own_strv struct strv v = STRV_INIT;
+	own_findings struct findings f = FINDINGS_INIT;
+	unsigned seen = 0;
+	struct job j;
+
+	(void)state;
+	job_init(&j);
+	strv_add(&lost, "user.big");
+	restrict_scan(&f, traits, &j, &can, NULL);
+	assert_int_equal(find_text(&f, "user.big")->level, FINDING_NOTE);
+	assert_non_null(strstr(find_text(&f, "user.big")->text, "the file system of /vz"));
+	assert_int_equal(find_text(&f, "user.small")->level, FINDING_PASS);
+	assert_int_equal(find_text(&f, "2 files have chattr's flags, such as /srv/a b (ad)")->level,
+			 FINDING_PASS);
+	assert_null(find_text(&f, "9000"));
+	assert_null(find_text(&f, "/mnt/nas"));
+	restrict_each(traits, "flags", count_flagged, &seen);
+	assert_int_equal(seen, 2);
+	into_rsync_argv(&v, &r);
+	assert_true(strv_has(&v, "--filter=-x user.big"));
+	assert_true(strv_has(&v, "-AX"));
+	strv_fini(&v);
+	strv_add(&lost, "system.posix_acl_access");
+	into_rsync_argv(&v, &r);
+	assert_true(strv_has(&v, "-X"));
+	job_fini(&j);
+}
+
 static void test_windows(void **state)
 {
 	struct windows w = { 0 };
@@ -199,6 +249,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scan),
+		cmocka_unit_test(test_traits),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_plan),
 		cmocka_unit_test(test_rsync),

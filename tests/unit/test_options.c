@@ -199,6 +199,8 @@ static const struct {
 	{ "c 101 c 102 -r no", ERR_USAGE, "local move" },
 	{ "c 101 c 102 -f", ERR_USAGE, "no other server" },
 	{ "c 101 c 102 --online", ERR_USAGE, "always cold" },
+	{ "h a c 105 --take-addresses -s", ERR_USAGE, "nobody would have the addresses" },
+	{ "c 101 c b --take-addresses", ERR_USAGE, "it is one of h -> c" },
 	{ "h a c b.example", ERR_USAGE, NULL }, /* taken as a name: see below */
 	{ "h a c root@b", ERR_USAGE, "names no Container" },
 	{ "h localhost c 7", ERR_USAGE, "of itself" },
