@@ -6,8 +6,8 @@
  * Every address space gets a userfaultfd in write-protect-async mode, made
  * inside one of its tasks (mem/inject.h: stopped < 1 ms) and held here;
  * PAGEMAP_SCAN then tells and re-arms, without stopping anybody (Linux >= 6.7;
- * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).  On older kernels soft-dirty bits tell it,
- * and the container is stopped for about 50 ms a GiB in every round (mem/soft.h).
+ * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).  On older kernels soft-dirty bits can tell it
+ * (only with PMIGRATE_TRACK=soft-dirty, see track.c), and the container is stopped for about 50 ms a GiB in every round (mem/soft.h).
  *
  * The rule everywhere: what is not known clean is dirty.  A mapping that is not
  * registered (new, mremap'ed, remapped) is sent whole; an address space that was
@@ -47,7 +47,7 @@ struct track_opts {
 	bool anon_only;	    /* written pages of private file mappings are left to CRIU too: looking
 			     * for them costs 30 ms a GiB that is mapped in */
 	unsigned threads;   /* of the final scan; 0: the CPUs, at most 4 */
-	bool no_rounds;	    /* there will be none: nothing is tracked, which needs nothing of the kernel */
+	bool no_rounds;	    /* there will be none: nothing is tracked (Linux >= 6.7 still, see track.c) */
 	/* Stop all of its processes, and let them go on: for rounds with soft-dirty bits, and only then;
 	 * after a failure of `stop` they run.  NULL: rounds need the other means. */
 	int (*stop)(void *arg, struct err *e);
