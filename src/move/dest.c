@@ -285,11 +285,12 @@ static int memory_lost(const struct dest *d, bool may_have_run, struct err *e)
 	if (!may_have_run)
 		return err_set(e, ERR_START, "the memory of Container %s never arrived here whole",
 			       d->home.id);
-	err_set(e, ERR_RECOVER, "Container %s ran here when the process that brought its memory was "
-				"killed, and was ended", d->home.id);
-	return err_hint(e, "to go on at the source from the moment of the switch, without what it did since: "
-			   "pmigrate recover --undo %s there; to start it from its files here, as after "
-			   "a loss of power: pmigrate recover --commit %s here", id, id);
+	/* Told at either end. */
+	err_set(e, ERR_RECOVER, "Container %s ran at the destination when the process that brought its memory "
+				"was killed, and was ended", d->home.id);
+	return err_hint(e, "on the source, to go on from the moment of the switch, without what it did since: "
+			   "pmigrate recover --undo %s; or on the destination, to start it from its files, as "
+			   "after a loss of power: pmigrate recover --commit %s", id, id);
 }
 
 int dest_expect(struct dest *d, const struct ct_desc *desc, const char *sockets, struct err *e)

@@ -99,7 +99,7 @@ wait "$bg" && fail "it claimed success"
 grep -q -e '--undo' "$bg_out" || { cat "$bg_out" >&2 && fail "it does not say what can be done"; }
 expect_eq "$(state_on b 301)" stopped "the half copy on b"
 ! on a pmigrate recover >"$OUT" 2>&1 || fail "it was decided without anybody"
-on c touch /tmp/client.memcheck.stop # its answers were of the future
+kill_9 c '/tmp/client[.]memcheck$' # its answers were of the future
 expect_exit 0 on a pmigrate recover --undo "$id"
 expect_eq "$(state_on a 301) $(state_on b 301)" "running absent" "after recover --undo"
 memcheck_start c $IP
@@ -110,7 +110,7 @@ echo "# the agent is killed: undecided; anew at the destination"
 begin
 kill_9 b '^pmigrate agent$'
 wait "$bg" && fail "it claimed success"
-on c touch /tmp/client.memcheck.stop
+kill_9 c '/tmp/client[.]memcheck$'
 expect_exit 0 on b pmigrate recover --commit "$id"
 expect_exit 0 on a pmigrate recover "$id"
 memcheck_start c $IP

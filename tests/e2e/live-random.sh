@@ -96,8 +96,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 	esac
 	[ $code != 0 ] || [ $at = "$to" ] || fail "$what: it claimed success"
 	if [ $client_lost = 1 ]; then # its client knew of a future that is gone
-		on c touch /tmp/client.memcheck.stop
-		wait_for 70 on c test -e /tmp/client.memcheck.result
+		kill_9 c '/tmp/client[.]memcheck$'
 		memcheck_start c $IP
 	else
 		client_check c memcheck
