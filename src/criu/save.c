@@ -17,6 +17,7 @@
 #include "criu/imgdir.h"
 #include "criu/save_mend.h"
 #include "criu/shimdir.h"
+#include "criu/shimtest.h"
 
 enum {
 	MOUNTINFO_MAX = 4 << 20,
@@ -73,6 +74,8 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 			err_sys(e, "the preload library %s cannot be used", shim_library());
 			return err_hint(e, "install pmigrate as a whole (ninja install)");
 		}
+		if (shim_test(e) < 0)
+			return -1;
 		s->shim = shimdir_open(&env, e);
 		if (s->shim < 0)
 			return -1;

@@ -10,7 +10,7 @@
  * How the memory is kept out of the dump, best first; the caller goes down one
  * step after a failure:
  *
- *	SAVE_SHIM	mem/ has it, the preload library hides it from CRIU
+ *	SAVE_SHIM	mem/ has it, the preload library hides it from CRIU (tried first: shimtest.h)
  *	SAVE_WHOLE	CRIU dumps it all, in the freeze
  */
 #ifndef CRIU_SAVE_H
