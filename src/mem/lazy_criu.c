@@ -61,6 +61,7 @@ static void serve_task(struct lazy *l, struct lazytask *t)
 	struct lazytask_ops ops = { on_fork, l->o.remote ? lazy_want : NULL, l };
 
 	lazytask_serve(t, &ops);
+	l->event_ns = clock_ns();
 	if (t->over)
 		epoll_ctl(l->epoll, EPOLL_CTL_DEL, t->uffd, NULL);
 }

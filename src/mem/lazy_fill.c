@@ -8,7 +8,13 @@
 #include "base/own.h"
 #include "mem/lazy_priv.h"
 
-enum { FILL = 64 }; /* pages a filler places in one hold of the lock */
+enum {
+	FILL = 64, /* pages a filler places in one hold of the lock */
+	/* Where the container waits for pages itself, fillers leave it and who serves it the CPUs
+	 * between two turns: still a gigabyte a second. */
+	CALM_NS = 2000000,
+	GIVE_WAY_NS = 300000,
+};
 
 /* Under lock. */
 static bool all_filled(struct lazy *l)
@@ -126,6 +132,8 @@ void *lazy_fill_main(void *arg)
 			lazy_nap(l, 100 * 1000000);
 		else if (idle > l->nr_tasks)
 			lazy_nap(l, 500000);
+		else if (clock_ns() - l->event_ns < CALM_NS)
+			lazy_nap(l, GIVE_WAY_NS);
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;

@@ -58,6 +58,7 @@ struct lazy {
 	struct err why;
 	uint64_t first_ns, done_ns;
 	_Atomic uint64_t wanted;
+	_Atomic uint64_t event_ns; /* when a task last asked for something */
 };
 
 /* lazy_criu.c.  Opens the socket; the thread that serves it and all tasks. */
