@@ -94,7 +94,7 @@ expect_out 'there is no virtual machine nobody'
 # It runs: libvirt knows its address (by the server's neighbours).
 on a ping -qc 1 -W 20 10.77.40.2 >/dev/null
 wait_for 120 on b ssh -oStrictHostKeyChecking=accept-new -oConnectTimeout=5 10.77.40.2 true
-expect_exit 0 on b pmigrate v root@a/shop c 107
+expect_exit 0 on b pmigrate v root@a/shop c 107 -v
 expect_out 'shop runs: it is moved as the server 10.77.40.2'
 expect_eq "$(on b cat /vz/private/107/home/file)" precious 'its second disk'
 on b sh -ec 'grep -q "^IP_ADDRESS=\"10.77.40.2\"" /etc/vz/conf/107.conf && grep -q "^HOSTNAME=\"guest\"" /etc/vz/conf/107.conf
