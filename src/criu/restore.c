@@ -14,10 +14,10 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/strv.h"
+#include "criu/both.h"
 #include "criu/why.h"
 
 enum {
-	LOG_ERRORS_AND_WARNINGS = 2,
 	SETTLE_MS = 10000, /* from CRIU's answer until the cgroup says frozen */
 };
 
@@ -140,48 +140,26 @@ static int call(struct holding *h, Rpc__Request *req, pid_t *init, struct err *e
 int criu_restore(struct criu *c, const struct restore_opts *o, pid_t *init, struct err *e)
 {
 	own_strv struct strv places = STRV_INIT;
-	own_strv struct strv fs = STRV_INIT;
+	own_criu_both struct criu_both both;
+	Rpc__Opts *ro = &both.opts;
 	own_free Rpc__InheritFd *fds = xcalloc(o->n_fds + 1, sizeof(*fds));
 	own_free Rpc__InheritFd **fd_list = xcalloc(o->n_fds + 1, sizeof(*fd_list));
 	Rpc__Request req = RPC__REQUEST__INIT;
-	Rpc__Opts ro = RPC__OPTS__INIT;
-	Rpc__CgroupRoot root = RPC__CGROUP_ROOT__INIT;
-	Rpc__CgroupRoot *roots[] = { &root };
 	struct holding h = { .criu = c, .o = o, .since_ns = clock_ns(), .err = ERR_INIT };
 
+	criu_both_init(&both, o->images, o->rootfs, "restore.log", o->enable_fs, o->cgroups);
 	req.type = RPC__TYPE__RESTORE;
-	req.opts = &ro;
-	ro.images_dir_fd = o->images;
-	ro.root = (char *)o->rootfs;
-	ro.log_file = (char *)"restore.log";
-	ro.log_level = LOG_ERRORS_AND_WARNINGS;
-	ro.has_log_level = true;
-	ro.has_tcp_established = ro.tcp_established = true;
-	ro.has_file_locks = ro.file_locks = true;
-	ro.has_rst_sibling = ro.rst_sibling = true;
-	ro.has_notify_scripts = ro.notify_scripts = true;
-	ro.has_network_lock = true;
-	ro.network_lock = RPC__NETWORK_LOCK__SKIP;
-	ro.has_manage_cgroups_mode = true;
-	ro.manage_cgroups_mode = RPC__CGROUP_MODE__IGNORE;
-	if (o->cgroups) { /* paths as its cgroup namespace has them, which CRIU is in */
-		ro.manage_cgroups_mode = RPC__CGROUP_MODE__SOFT;
-		root.controller = (char *)"";
-		root.path = (char *)"/";
-		ro.cg_root = roots;
-		ro.n_cg_root = 1;
-	}
-	ro.has_lazy_pages = ro.lazy_pages = o->lazy;
+	req.opts = ro;
+	ro->has_rst_sibling = ro->rst_sibling = true;
+	ro->has_notify_scripts = ro->notify_scripts = true;
+	ro->has_lazy_pages = ro->lazy_pages = o->lazy;
 	for (size_t i = 0; i < o->mounts->n; i++) {
 		if (ext_mount_is_external(&o->mounts->m[i]))
 			strv_addf(&places, "mnt[%s]:%s", o->mounts->m[i].key, o->places[i]);
 	}
-	ro.external = places.item;
-	ro.n_external = places.n;
-	strv_addv(&fs, o->enable_fs);
-	ro.enable_fs = fs.item;
-	ro.n_enable_fs = fs.n;
-	set_fds(&ro, fds, fd_list, o);
+	ro->external = places.item;
+	ro->n_external = places.n;
+	set_fds(ro, fds, fd_list, o);
 
 	if (call(&h, &req, init, e) < 0)
 		return -1;
