@@ -20,14 +20,15 @@
 #include "base/own.h"
 #include "criu/imgdir.h"
 #include "mem/procs.h"
+#include "mem/vfork.h"
 #include "move/online.h"
 #include "move/online_priv.h"
 #include "wire/proto.h"
 
 enum {
 	FREEZE_MS = 10000,
-	ACCEPT_MS = 2,	   /* how long it runs on to accept connections that wait */
-	ACCEPT_TRIES = 25,
+	FINISH_MS = 2,	   /* how long it runs on to accept connections that wait */
+	FINISH_TRIES = 25,
 };
 
 static double ms_since(uint64_t begun)
@@ -90,25 +91,36 @@ static int stop_it(struct source *s, struct err *e)
 			       (o->track && track_frozen(o->track, o->sender, e) < 0) ? -1 : 0;
 }
 
+/* What can only be saved a moment later; 0: nothing. */
+static int unfinished(struct source *s, const char **what, struct err *e)
+{
+	int n = backlog_count(&s->online.backlog, what, e);
+
+	if (n != 0 || !vfork_waits(s->frozen, s->n_frozen))
+		return n;
+	*what = "a program that is being started";
+	return 1;
+}
+
 /*
- * A connection that nobody has accepted yet cannot be saved (host/backlog.h).  It is cut off: no
- * new ones come, so the container runs on for a moment, accepts them, and is stopped again.  If it
- * does not, CRIU says why.
+ * A connection that nobody has accepted yet cannot be saved (host/backlog.h), nor a process that
+ * waits for its child's exec (mem/vfork.h).  It is cut off: no new connections come, so the container
+ * runs on for a moment and is stopped again.  If that does not help, CRIU says why.
  */
-static int let_it_accept(struct source *s, struct err *e)
+static int let_it_finish(struct source *s, struct err *e)
 {
 	struct online *o = &s->online;
 
-	for (int i = 0; i < ACCEPT_TRIES; i++) {
+	for (int i = 0; i < FINISH_TRIES; i++) {
 		const char *what = NULL;
-		int n = backlog_count(&o->backlog, &what, e);
+		int n = unfinished(s, &what, e);
 
 		if (n <= 0)
 			return n;
-		log_debug("it runs on: %d things wait, such as %s", n, what);
+		log_debug("it runs on for a moment: %d things wait, such as %s", n, what);
 		if (save_thaw(o->save, e) < 0)
 			return -1;
-		clock_sleep_ms(ACCEPT_MS);
+		clock_sleep_ms(FINISH_MS);
 		if (stop_it(s, e) < 0)
 			return -1;
 	}
@@ -127,7 +139,7 @@ int online_step_freeze(void *ctx, struct err *e)
 	s->down_ns = o->frozen_ns = clock_ns();
 	if (stop_it(s, e) < 0 ||
 	    (!o->parts.routed && neighs_read(o->parts.netns, &o->neighs, e) < 0) ||
-	    cut_off(s, e) < 0 || let_it_accept(s, e) < 0)
+	    cut_off(s, e) < 0 || let_it_finish(s, e) < 0)
 		return -1;
 	o->freeze_ms = ms_since(o->frozen_ns);
 	return 0;
