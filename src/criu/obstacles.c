@@ -268,6 +268,20 @@ static const struct obstacle_rule other_name = {
 	"restart the program, or remove the file's other name", true
 };
 
+/* A file without its name, open or mapped: CRIU takes its contents along, up to a size that we tell. */
+static void look_at_deleted(struct look *l, pid_t pid, const char *name, const struct stat *st,
+			    const char *object)
+{
+	uint64_t size = (uint64_t)st->st_blocks * 512; /* as CRIU measures it */
+
+	if (lost_its_name(name, st))
+		found(l, pid, &other_name, object);
+	else if (S_ISREG(st->st_mode) && st->st_nlink == 0 && size > l->out->ghost_max &&
+		 strncmp(name, "/memfd:", 7) != 0 && strncmp(name, "/dev/zero", 9) != 0 &&
+		 strncmp(name, "/SYSV", 5) != 0)
+		l->out->ghost_max = size;
+}
+
 /* What only fdinfo tells. */
 static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char *link,
 			  const char *object)
@@ -319,12 +333,8 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 	}
 	look_at_modes(l, pid, fd, link, object);
 	look_at_mount_of(l, pid, fd, link);
-	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0 && lost_its_name(link, &st))
-		found(l, pid, &other_name, object);
-	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0 && S_ISREG(st.st_mode) &&
-	    st.st_nlink == 0 && (uint64_t)st.st_size > l->out->ghost_max &&
-	    strncmp(link, "/memfd:", 7) != 0 && strncmp(link, "/dev/zero", 9) != 0)
-		l->out->ghost_max = (uint64_t)st.st_size;
+	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0)
+		look_at_deleted(l, pid, link, &st, object);
 }
 
 static void look_at_fds(struct look *l, pid_t pid)
@@ -348,8 +358,8 @@ static void look_at_mapped(struct look *l, pid_t pid, const char *name, unsigned
 	own_free char *object = xasprintf("mapping: %s", name);
 	struct stat st;
 
-	if (stat(path, &st) == 0 && lost_its_name(name, &st))
-		found(l, pid, &other_name, object);
+	if (stat(path, &st) == 0)
+		look_at_deleted(l, pid, name, &st, object);
 }
 
 /* Huge pages have a file in any case: unnamed, a memfd's, a segment's, or one of a mounted hugetlbfs. */

@@ -31,7 +31,7 @@ struct obstacle {
 struct obstacles {
 	struct obstacle *v;
 	size_t n;
-	uint64_t ghost_max;  /* bytes of the largest deleted file that is open: dump_opts */
+	uint64_t ghost_max;  /* bytes of the largest deleted file that is open or mapped: dump_opts */
 	size_t nr_tasks;
 };
 

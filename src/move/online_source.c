@@ -21,6 +21,8 @@
 enum {
 	ROUNDS_MAX = 30,
 	SMALL = 2 << 20, /* SHIM_FLOOR */
+	LOOKS = 3,	 /* for obstacles */
+	LOOK_MS = 100,	 /* between two of them */
 	STOP_MS = 2000,
 	WAIT_ID = 34,
 	FOLLOW_LEAST_MS = 20000, /* nobody is harmed by waiting */
@@ -73,11 +75,35 @@ static int criu_is_here(struct findings *found, const struct source *s)
 	return 0;
 }
 
+static size_t obstacles_blocking(const struct obstacles *obs)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < obs->n; i++)
+		n += obs->v[i].blocks;
+	return n;
+}
+
+/*
+ * What cannot be moved.  The processes go on while they are looked at: a connection that just ends
+ * looks like one to the outside.  So an obstacle is one that is still there a moment later.
+ */
+static int look_for_obstacles(struct obstacles *obs, const struct ct_parts *parts, struct err *e)
+{
+	for (int i = 0;; i++) {
+		if (obstacles_find(obs, parts->init, parts->freezer, e) < 0)
+			return -1;
+		if (!obstacles_blocking(obs) || i == LOOKS - 1)
+			return 0;
+		obstacles_fini(obs);
+		clock_sleep_ms(LOOK_MS);
+	}
+}
+
 int online_check(struct source *s, struct findings *found, struct err *e)
 {
 	own_obstacles struct obstacles obs = OBSTACLES_INIT;
 	own_ct_parts struct ct_parts parts = CT_PARTS_INIT;
-	size_t blocks = 0;
 
 	if (!online_wanted(s))
 		return 0;
@@ -89,7 +115,7 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 	}
 	criu_is_here(found, s);
 	if (s->ops->parts(&s->ct, &parts, e) < 0 ||
-	    obstacles_find(&obs, parts.init, parts.freezer, e) < 0)
+	    look_for_obstacles(&obs, &parts, e) < 0)
 		return -1;
 	for (size_t i = 0; i < obs.n; i++) {
 		own_free char *text = obstacle_text(&obs.v[i]);
@@ -99,10 +125,9 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 				      obs.v[i].remedy, "%s", text);
 		else
 			findings_note(found, FINDING_NOTE, "processes", "%s", text);
-		blocks += obs.v[i].blocks;
 	}
 	online_net_check(s, &parts, found);
-	if (!blocks)
+	if (!obstacles_blocking(&obs))
 		findings_note(found, FINDING_PASS, "processes", "%zu processes can be moved",
 			      obs.nr_tasks);
 	return 0;
