@@ -163,15 +163,16 @@ static int probe_rtt(struct remote *r, double *rtt_ms, struct err *e)
 
 int remote_probe(struct remote *r, double *rtt_ms, uint64_t *bytes_per_s, struct err *e)
 {
-	own_free uint8_t *noise = malloc(PROBE_FRAME);
+	own_free uint8_t *noise = NULL;
 	own_frame struct frame f = FRAME_INIT;
 	struct buf last;
 	uint64_t begun;
 
-	if (!noise)
-		return err_set(e, ERR_SYS, "no memory to measure the link");
 	if (probe_rtt(r, rtt_ms, e) < 0)
 		return -1;
+	noise = malloc(PROBE_FRAME);
+	if (!noise)
+		return err_set(e, ERR_SYS, "no memory to measure the link");
 	for (size_t i = 0; i < PROBE_FRAME; i += 256) {
 		if (getrandom(noise + i, 256, 0) != 256)
 			noise[i] = (uint8_t)i;
