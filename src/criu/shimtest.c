@@ -32,7 +32,8 @@ enum { REGION = 8 << 20, IMAGES_MOST = 4 << 20, DUMP_MS = 20000, NOTE_MAX = 4096
 
 static bool stat_in_path(const char *name, struct stat *st)
 {
-	own_free char *dirs = xstrdup(getenv("PATH") ? getenv("PATH") : "");
+	const char *list = getenv("PATH");
+	own_free char *dirs = xstrdup(list ? list : "");
 	char *save = NULL;
 
 	for (char *d = strtok_r(dirs, ":", &save); d; d = strtok_r(NULL, ":", &save)) {

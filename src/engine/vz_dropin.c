@@ -105,10 +105,9 @@ static int look_at_unit(int run, int dir, const char *name, struct err *e)
 	own_free char *text = xcalloc(1, UNIT_MAX + 1), *more = NULL;
 	own_free char *place = xasprintf("systemd/system/%s.d", name);
 	struct stat st;
-	ssize_t n;
 
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) ||
-	    (n = pread(fd, text, UNIT_MAX, 0)) <= 0)
+	    pread(fd, text, UNIT_MAX, 0) <= 0)
 		return 0; /* a link to another unit's, or none */
 	for (size_t i = 0; i < array_len(asked); i++) {
 		char *longer;
