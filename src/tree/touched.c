@@ -5,9 +5,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -54,31 +56,46 @@ static void note_path(struct looking *l, const char *path)
 		changes_add(l->c, path, dir_len, name);
 }
 
-/* A file that a process may have written unseen. */
+static bool is_overlay(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == OVERLAYFS_SUPER_MAGIC;
+}
+
+/*
+ * A file that a process may have written unseen.  It may see the area through an overlay, whose
+ * upper layer the area is: then the file's number is that of the inode below, its device is
+ * not (Documentation/filesystems/overlayfs.rst, "Inode properties").
+ */
 static int note(struct looking *l, int fd, struct err *e)
 {
 	own_free char *path = NULL;
 	struct touched *t = l->t;
 	struct statx stx, root;
+	struct inode id, area;
 	int found;
 
 	if (meta_stat(AT_FD(fd), &stx) < 0 || !S_ISREG(stx.stx_mode) || !stx.stx_nlink ||
-	    touched_has(t, inode_of(&stx)))
+	    meta_stat(AT_FD(l->root), &root) < 0)
+		return 0;
+	id = inode_of(&stx);
+	area = inode_of(&root);
+	if (id.dev != area.dev && is_overlay(fd))
+		id.dev = area.dev;
+	if (touched_has(t, id))
 		return 0;
 	t->id = xrealloc(t->id, (t->n + 1) * sizeof(*t->id));
-	t->id[t->n++] = inode_of(&stx);
+	t->id[t->n++] = id;
 	found = journal_path_of(l->root, l->root_path, fd, &path, e);
 	if (found < 0)
 		return -1;
 	if (found) {
 		note_path(l, path);
-		/* Through an overlay: the inode below is the one the walk meets. */
-		return 0;
-	}
-	if (meta_stat(AT_FD(l->root), &root) == 0 && inode_of(&root).dev == inode_of(&stx).dev) {
+	} else if (id.dev == area.dev) {
 		l->nameless = xrealloc(l->nameless,
 				       (l->n_nameless + 1) * sizeof(*l->nameless));
-		l->nameless[l->n_nameless++] = stx.stx_ino;
+		l->nameless[l->n_nameless++] = id.ino;
 	}
 	return 0;
 }
