@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "criu/obstacles.h"
+#include "criu/obstacles_priv.h"
 
 #include <fcntl.h>
 #include <linux/magic.h>
@@ -14,33 +14,14 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
-#include "criu/peers.h"
 #include "host/backlog.h"
 
 enum {
-	TEXT_MAX = 4 << 20,
 	MAPS_MAX = 64 << 20,
 	TASKS_MAX = 1 << 16,
 	BACKLOG_LOOKS = 20,
 	BACKLOG_MS = 10,
 	USUAL_SLACK_NS = 50000,
-};
-
-struct mnt_ns {
-	uint64_t ino;
-	pid_t pid; /* somebody in it */
-};
-
-/* One look: what is known of the container while its processes are walked. */
-struct look {
-	struct obstacles *out;
-	pid_t init;
-	pid_t *pids;
-	size_t n, cap;
-	struct unix_peers peers;
-	char *mounts;	    /* mountinfo texts of all mount namespaces met, one after the other */
-	struct mnt_ns *mnt_seen;
-	size_t n_mnt;
 };
 
 void obstacles_fini(struct obstacles *o)
@@ -53,7 +34,7 @@ void obstacles_fini(struct obstacles *o)
 	*o = (struct obstacles)OBSTACLES_INIT;
 }
 
-static char *proc_text(pid_t pid, const char *name, size_t max)
+char *obstacles_proc_text(pid_t pid, const char *name, size_t max)
 {
 	own_free char *path = xasprintf("/proc/%d/%s", (int)pid, name);
 	char *text = NULL;
@@ -88,12 +69,12 @@ static bool same_text(const char *a, const char *b)
 	return a == b || (a && b && strcmp(a, b) == 0);
 }
 
-static void found(struct look *l, pid_t pid, const struct obstacle_rule *r, const char *object)
+void obstacles_found(struct look *l, pid_t pid, const struct obstacle_rule *r, const char *object)
 {
 	struct obstacles *o = l->out;
-	own_free char *status = pid ? proc_text(pid, "status", TEXT_MAX) : NULL;
-	own_free char *cgroup = pid ? proc_text(pid, "cgroup", TEXT_MAX) : NULL;
-	own_free char *comm = pid ? proc_text(pid, "comm", 64) : NULL;
+	own_free char *status = pid ? obstacles_proc_text(pid, "status", OBSTACLES_TEXT_MAX) : NULL;
+	own_free char *cgroup = pid ? obstacles_proc_text(pid, "cgroup", OBSTACLES_TEXT_MAX) : NULL;
+	own_free char *comm = pid ? obstacles_proc_text(pid, "comm", 64) : NULL;
 	own_free char *unit = cgroup ? obstacle_unit(cgroup) : NULL;
 	struct obstacle *ob;
 
@@ -154,7 +135,7 @@ static void walk_cgroup(struct look *l, int dirfd, const char *name, unsigned de
 
 	if (!d || depth > 32)
 		return;
-	if (file_read(fd, "cgroup.procs", TEXT_MAX, &text, NULL, NULL) == 0) {
+	if (file_read(fd, "cgroup.procs", OBSTACLES_TEXT_MAX, &text, NULL, NULL) == 0) {
 		for (char *p = strtok_r(text, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
 			if (atoi(p) > 0)
 				add_pid(l, atoi(p));
@@ -173,7 +154,7 @@ static bool descends(const struct look *l, pid_t pid)
 
 		if (pid == l->init)
 			return true;
-		status = proc_text(pid, "status", TEXT_MAX);
+		status = obstacles_proc_text(pid, "status", OBSTACLES_TEXT_MAX);
 		if (!status)
 			return true; /* gone: no finding */
 		pid = (pid_t)status_last(status, "\nPPid:");
@@ -183,7 +164,7 @@ static bool descends(const struct look *l, pid_t pid)
 
 /* ---- one process ---- */
 
-static uint64_t ns_inode(pid_t pid, const char *name)
+uint64_t obstacles_ns_inode(pid_t pid, const char *name)
 {
 	own_free char *path = xasprintf("/proc/%d/ns/%s", (int)pid, name);
 	struct stat st;
@@ -197,12 +178,12 @@ static void look_at_namespaces(struct look *l, pid_t pid)
 					     "cgroup" };
 
 	for (size_t i = 0; i < array_len(names); i++) {
-		uint64_t own = ns_inode(pid, names[i]), first = ns_inode(l->init, names[i]);
+		uint64_t own = obstacles_ns_inode(pid, names[i]), first = obstacles_ns_inode(l->init, names[i]);
 
 		if (own && first && own != first) {
 			own_free char *object = xasprintf("%s namespace", names[i]);
 
-			found(l, pid, obstacle_of_namespace(names[i]), object);
+			obstacles_found(l, pid, obstacle_of_namespace(names[i]), object);
 		}
 	}
 }
@@ -219,15 +200,15 @@ static void look_at_status(struct look *l, pid_t pid)
 	static const struct obstacle_rule slack = {
 		"its timer slack becomes the usual one", "", false
 	};
-	own_free char *status = proc_text(pid, "status", TEXT_MAX);
-	own_free char *ns = proc_text(pid, "timerslack_ns", 64);
+	own_free char *status = obstacles_proc_text(pid, "status", OBSTACLES_TEXT_MAX);
+	own_free char *ns = obstacles_proc_text(pid, "timerslack_ns", 64);
 
 	if (ns && strtol(ns, NULL, 10) != USUAL_SLACK_NS && strtol(ns, NULL, 10) != 0)
-		found(l, pid, &slack, "process");
+		obstacles_found(l, pid, &slack, "process");
 	if (status && status_last(status, "\nTracerPid:") > 0)
-		found(l, pid, &traced, "process");
+		obstacles_found(l, pid, &traced, "process");
 	if (!descends(l, pid))
-		found(l, pid, &entered, "process");
+		obstacles_found(l, pid, &entered, "process");
 }
 
 /* The mount a descriptor is on must be one of the container's. */
@@ -238,7 +219,7 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 		"restart the program with its files inside the container", true
 	};
 	own_free char *name = xasprintf("fdinfo/%s", fd);
-	own_free char *info = proc_text(pid, name, TEXT_MAX);
+	own_free char *info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
 	const char *at = info ? strstr(info, "mnt_id:") : NULL;
 	own_free char *needle = NULL;
 	own_free char *object = NULL;
@@ -250,7 +231,7 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 	if (strstr(l->mounts, needle))
 		return;
 	object = xasprintf("descriptor %s: %s", fd, link);
-	found(l, pid, &foreign, object);
+	obstacles_found(l, pid, &foreign, object);
 }
 
 /* Regular, its name is gone, but it has another that we do not know. */
@@ -275,7 +256,7 @@ static void look_at_deleted(struct look *l, pid_t pid, const char *name, const s
 	uint64_t size = (uint64_t)st->st_blocks * 512; /* as CRIU measures it */
 
 	if (lost_its_name(name, st))
-		found(l, pid, &other_name, object);
+		obstacles_found(l, pid, &other_name, object);
 	else if (S_ISREG(st->st_mode) && st->st_nlink == 0 && size > l->out->ghost_max &&
 		 strncmp(name, "/memfd:", 7) != 0 && strncmp(name, "/dev/zero", 9) != 0 &&
 		 strncmp(name, "/SYSV", 5) != 0)
@@ -293,10 +274,10 @@ static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char 
 	if (strncmp(link, "pipe:[", 6) != 0 && strcmp(link, "anon_inode:[eventfd]") != 0)
 		return;
 	name = xasprintf("fdinfo/%s", fd);
-	info = proc_text(pid, name, TEXT_MAX);
+	info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
 	r = info ? obstacle_of_fdinfo(link, info) : NULL;
 	if (r)
-		found(l, pid, r, object);
+		obstacles_found(l, pid, r, object);
 }
 
 static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
@@ -314,7 +295,7 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 	object = xasprintf("descriptor %s: %s", fd, link);
 	r = obstacle_of_link(link);
 	if (r)
-		found(l, pid, r, object);
+		obstacles_found(l, pid, r, object);
 	if (strncmp(link, "socket:[", 8) == 0) {
 		uint64_t ino = strtoull(link + 8, NULL, 10);
 
@@ -326,7 +307,7 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 			what = xasprintf("descriptor %s: a %s socket", fd, proto);
 			r = obstacle_of_socket(proto);
 			if (r)
-				found(l, pid, r, what);
+				obstacles_found(l, pid, r, what);
 		}
 		unix_peers_have(&l->peers, ino);
 		return;
@@ -380,12 +361,12 @@ static void look_at_huge(struct look *l, pid_t pid, const char *name, unsigned l
 	if (!rule)
 		return;
 	object = xasprintf("mapping: %s (%lu MiB)", name, (end - start) >> 20);
-	found(l, pid, rule, object);
+	obstacles_found(l, pid, rule, object);
 }
 
 static void look_at_maps(struct look *l, pid_t pid)
 {
-	own_free char *maps = proc_text(pid, "maps", MAPS_MAX);
+	own_free char *maps = obstacles_proc_text(pid, "maps", MAPS_MAX);
 	char *save = NULL;
 
 	if (!maps)
@@ -398,101 +379,11 @@ static void look_at_maps(struct look *l, pid_t pid)
 		if (!name || sscanf(line, "%lx-%lx %*s %*s %x:", &start, &end, &major) != 3)
 			continue;
 		if (strncmp(name, "/secretmem", 10) == 0)
-			found(l, pid, obstacle_of_link("/secretmem"), "mapping: /secretmem");
+			obstacles_found(l, pid, obstacle_of_link("/secretmem"), "mapping: /secretmem");
 		if (strstr(name, " (deleted)"))
 			look_at_mapped(l, pid, name, start, end);
 		if (major == 0)
 			look_at_huge(l, pid, name, start, end);
-	}
-}
-
-/* ---- mounts ---- */
-
-/* Does a mount of this file system show what `root` shows, and more?  `mounts` holds those
- * of all mount namespaces, which CRIU looks at together. */
-static bool shown_by_another(const char *mounts, const char *dev, const char *root)
-{
-	own_free char *needle = xasprintf(" %s ", dev);
-
-	for (const char *at = mounts; (at = strstr(at, needle)); at++) {
-		const char *other = at + strlen(needle);
-		size_t n = strcspn(other, " ");
-
-		if (n == 1 && other[0] == '/')
-			return true;
-		if (n < strlen(root) && strncmp(other, root, n) == 0 && root[n] == '/')
-			return true;
-	}
-	return false;
-}
-
-static void look_at_mount(struct look *l, pid_t pid, char *line)
-{
-	static const struct obstacle_rule partial = {
-		"it shows only a part of a file system that is not in the container",
-		"for DynamicUser=: pctl set ID --live-ready and restart the container, or "
-		"PrivateTmp=yes in the unit; for RootDirectory=, BindPaths=: stop the unit", true
-	};
-	static const struct obstacle_rule socket_mount = {
-		"a socket is mounted there", "stop the unit that made it (BindPaths=)", true
-	};
-	char *word[6] = { NULL }, *save = NULL, *dash = strstr(line, " - ");
-	const struct obstacle_rule *r;
-	char *type;
-	struct stat st;
-
-	if (!dash)
-		return;
-	*dash = '\0';
-	type = strtok_r(dash + 3, " ", &save);
-	for (int i = 0; i < 6; i++)
-		word[i] = strtok_r(i ? NULL : line, " ", &save);
-	if (!word[5] || !type)
-		return;
-	own_free char *object = xasprintf("mount %s (%s)", word[4], type);
-	own_free char *at = xasprintf("/proc/%d/root%s", (int)pid, word[4]);
-
-	r = obstacle_of_fs(type);
-	if (r)
-		found(l, pid, r, object);
-	if (strcmp(word[3], "/") != 0 && strcmp(word[4], "/") != 0 &&
-	    strncmp(type, "cgroup", 6) != 0 && strcmp(type, "devtmpfs") != 0 &&
-	    strcmp(word[3], "/null") != 0 && !shown_by_another(l->mounts, word[2], word[3]))
-		found(l, pid, &partial, object);
-	if (lstat(at, &st) == 0 && S_ISSOCK(st.st_mode))
-		found(l, pid, &socket_mount, object);
-}
-
-/* Each mount namespace once; its text is kept. */
-static void take_mounts(struct look *l, pid_t pid)
-{
-	uint64_t ino = ns_inode(pid, "mnt");
-	own_free char *text = NULL;
-	char *more;
-
-	for (size_t i = 0; i < l->n_mnt; i++) {
-		if (l->mnt_seen[i].ino == ino)
-			return;
-	}
-	text = proc_text(pid, "mountinfo", TEXT_MAX);
-	if (!ino || !text)
-		return;
-	l->mnt_seen = xrealloc(l->mnt_seen, (l->n_mnt + 1) * sizeof(*l->mnt_seen));
-	l->mnt_seen[l->n_mnt++] = (struct mnt_ns){ .ino = ino, .pid = pid };
-	more = xasprintf("%s%s\n", l->mounts, text);
-	free(l->mounts);
-	l->mounts = more;
-}
-
-static void look_at_mounts(struct look *l)
-{
-	for (size_t i = 0; i < l->n_mnt; i++) {
-		pid_t pid = l->mnt_seen[i].pid;
-		own_free char *text = proc_text(pid, "mountinfo", TEXT_MAX);
-		char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
-
-		for (; line; line = strtok_r(NULL, "\n", &save))
-			look_at_mount(l, pid, line);
 	}
 }
 
@@ -511,7 +402,7 @@ static void look_at_queues(struct look *l)
 		own_free char *object = xasprintf("message queue /%s", entry->d_name);
 
 		if (entry->d_name[0] != '.')
-			found(l, 0, &queue, object);
+			obstacles_found(l, 0, &queue, object);
 	}
 }
 
@@ -525,7 +416,7 @@ static void look_at_peers(struct look *l)
 	while ((name = unix_peers_outside(&l->peers))) {
 		own_free char *object = name;
 
-		found(l, 0, &outside, object);
+		obstacles_found(l, 0, &outside, object);
 	}
 }
 
@@ -539,7 +430,7 @@ static void look_at_groups(struct look *l)
 	static const char *const files[] = { "net/igmp", "net/igmp6" };
 
 	for (size_t i = 0; i < array_len(files); i++) {
-		own_free char *text = proc_text(l->init, files[i], TEXT_MAX);
+		own_free char *text = obstacles_proc_text(l->init, files[i], OBSTACLES_TEXT_MAX);
 		char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
 
 		for (; line; line = strtok_r(NULL, "\n", &save)) {
@@ -547,7 +438,7 @@ static void look_at_groups(struct look *l)
 			own_free char *object = group ? xasprintf("multicast group %s", group) : NULL;
 
 			if (object)
-				found(l, 0, &joined, object);
+				obstacles_found(l, 0, &joined, object);
 		}
 	}
 }
@@ -567,7 +458,7 @@ static void look_at_backlog(struct look *l)
 		return;
 	for (int i = 0; backlog_count(&b, &what, NULL) > 0; i++) {
 		if (i == BACKLOG_LOOKS) {
-			found(l, 0, &waits, what);
+			obstacles_found(l, 0, &waits, what);
 			break;
 		}
 		clock_sleep_ms(BACKLOG_MS);
@@ -589,8 +480,8 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	add_pid(&l, init);
 	walk_cgroup(&l, AT_FDCWD, cgroup, 0);
 	for (size_t i = 0; i < l.n; i++)
-		take_mounts(&l, l.pids[i]);
-	look_at_mounts(&l);
+		obstacles_take_mounts(&l, l.pids[i]);
+	obstacles_look_at_mounts(&l);
 	for (size_t i = 0; i < l.n; i++) {
 		look_at_status(&l, l.pids[i]);
 		look_at_namespaces(&l, l.pids[i]);

@@ -124,19 +124,25 @@ static char *slurp_at(int dirfd, const char *name)
 	return text;
 }
 
-/* The PID of "/proc/PID" or "/proc/PID/…" that a descriptor is. */
-static int proc_pid(int fd)
+/* What a descriptor is open on: false when that is not known. */
+static bool path_of_fd(int fd, char *path, size_t size)
 {
-	char link[64], path[64];
-	int pid = 0;
+	char link[64];
 	ssize_t n;
 
 	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return 0;
-	path[n] = '\0';
-	return sscanf(path, "/proc/%d", &pid) == 1 ? pid : 0;
+	n = readlink(link, path, size - 1);
+	path[n > 0 ? n : 0] = '\0';
+	return n > 0;
+}
+
+/* The PID of "/proc/PID" or "/proc/PID/…" that a descriptor is. */
+static int proc_pid(int fd)
+{
+	char path[64];
+	int pid = 0;
+
+	return path_of_fd(fd, path, sizeof(path)) && sscanf(path, "/proc/%d", &pid) == 1 ? pid : 0;
 }
 
 static void forget(int pid)
@@ -349,16 +355,13 @@ INSTEAD int ioctl(int fd, unsigned long request, ...)
 /* The PID of "/proc/PID/pagemap", or 0. */
 static int pagemap_pid(int fd)
 {
-	char link[64], path[64];
+	char path[64];
 	int pid = 0, end = 0;
-	ssize_t n;
 
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0)
-		return 0;
-	path[n] = '\0';
-	return sscanf(path, "/proc/%d/pagemap%n", &pid, &end) == 1 && end == n ? pid : 0;
+	return path_of_fd(fd, path, sizeof(path)) &&
+			       sscanf(path, "/proc/%d/pagemap%n", &pid, &end) == 1 && end && !path[end]
+		       ? pid
+		       : 0;
 }
 
 /* [*from, *to) is wholly hidden, or wholly not; else *to is brought nearer. */

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* criu/obstacles_priv.h - between obstacles*.c only. */
+#ifndef CRIU_OBSTACLES_PRIV_H
+#define CRIU_OBSTACLES_PRIV_H
+
+#include <stdint.h>
+
+#include "criu/obstacles.h"
+#include "criu/peers.h"
+
+enum { OBSTACLES_TEXT_MAX = 4 << 20 };
+
+struct mnt_ns {
+	uint64_t ino;
+	pid_t pid; /* somebody in it */
+};
+
+/* One look: what is known of the container while its processes are walked. */
+struct look {
+	struct obstacles *out;
+	pid_t init;
+	pid_t *pids;
+	size_t n, cap;
+	struct unix_peers peers;
+	char *mounts;	    /* mountinfo texts of all mount namespaces met, one after the other */
+	struct mnt_ns *mnt_seen;
+	size_t n_mnt;
+};
+
+/* Notes it; pid 0: of no process. */
+void obstacles_found(struct look *l, pid_t pid, const struct obstacle_rule *r, const char *object);
+/* /proc/PID/NAME, the caller's; NULL when it is gone. */
+char *obstacles_proc_text(pid_t pid, const char *name, size_t max);
+/* Of its namespace of that kind; 0: it is gone. */
+uint64_t obstacles_ns_inode(pid_t pid, const char *name);
+
+/* Each mount namespace once; its text is kept. */
+void obstacles_take_mounts(struct look *l, pid_t pid);
+/* Of all that were taken. */
+void obstacles_look_at_mounts(struct look *l);
+
+#endif
