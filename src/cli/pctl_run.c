@@ -2,12 +2,11 @@
 /* cli/pctl_run.c - start, stop, restart, mount, umount. */
 #include <string.h>
 
-#include "base/clock.h"
+#include "base/log.h"
 #include "base/own.h"
 #include "base/parse.h"
-#include "base/spawn.h"
 #include "cli/pctl.h"
-#include "engine/runc.h"
+#include "engine/vz_boot.h"
 #include "engine/vz_run.h"
 
 enum { STOP_TIMEOUT_S = 60, WAIT_TIMEOUT_S = 120 };
@@ -41,35 +40,25 @@ static int timeout_of(const struct pctl_args *a, uint64_t standard_s, int *out_m
 	return 0;
 }
 
-/* systemd says when it has started everything; of others we know only that they run. */
+/* systemd and OpenRC say when they have started everything, and what failed; of others we
+ * know only that they run. */
 static int wait_started(const struct ct *ct, int timeout_ms, struct err *e)
 {
-	uint64_t until = clock_deadline(timeout_ms);
-	own_vz struct vz v = VZ_INIT;
-	struct vz_init init;
-	enum vz_init_kind kind;
+	own_vz_boot struct vz_boot b = VZ_BOOT_INIT;
+	bool goes_on;
 
-	if (vz_open(&v, ct->id, e) < 0 || vz_init_find(&v, &init, e) < 0)
+	if (vz_boot_wait(ct, timeout_ms, &b, e) < 0)
 		return -1;
-	kind = init.kind;
-	vz_init_fini(&init);
-	while (kind == VZ_INIT_SYSTEMD) {
-		own_strv struct strv argv = STRV_INIT;
-		own_free char *word = NULL;
-		int code = 0;
-
-		runc_exec_argv(&argv, ct->id, NULL);
-		strv_addv(&argv, spawn_argv("systemctl", "is-system-running"));
-		if (spawn_read((const char *const *)argv.item, NULL, 4096, 10000, &word, &code, e) < 0)
-			return -1;
-		if (code == 0 || (word && strncmp(word, "degraded", 8) == 0))
-			return 0;
-		if (clock_left_ms(until) == 0)
-			return err_set(e, ERR_START, "container %s runs, but its start is not complete: %.*s",
-				       ct->id, word ? (int)strcspn(word, "\n") : 0, word ? word : "");
-		clock_sleep_ms(100);
-	}
-	return 0;
+	goes_on = vz_boot_goes_on(&b);
+	for (size_t i = 0; i < b.n; i++)
+		log_warn("%s %s%s%s", goes_on ? "it waits for" : "failed in it:", b.unit[i].name,
+			 b.unit[i].why[0] ? ": " : "", b.unit[i].why);
+	if (b.left_out)
+		log_warn("and %zu more", b.left_out);
+	if (!goes_on)
+		return 0;
+	err_set(e, ERR_START, "container %s runs, but its start is not complete: %s", ct->id, b.state);
+	return err_hint(e, "look: pctl exec %s systemctl list-jobs", ct->id);
 }
 
 static int start_it(const struct pctl_args *a, const struct ct *ct, struct err *e)

@@ -18,6 +18,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "base/path.h"
+#include "engine/vz_boot.h"
 #include "engine/vz_run.h"
 #include "engine/vz_seccomp.h"
 
@@ -373,6 +374,39 @@ static void test_files_in_tree(void **state)
 	in_own_world(files_in_tree);
 }
 
+/* What an init says of the start, hostile as it may be. */
+static void test_boot(void **state)
+{
+	own_vz_boot struct vz_boot b = VZ_BOOT_INIT;
+	own_free char *many = xstrdup("state\tdegraded\n");
+
+	(void)state;
+	vz_boot_parse(&b, "state\tdegraded\nunit\tbad.service\texit-code\t3\tno \033[31mcard\n"
+			  "unit\tmnt.mount\ttimeout\t0\t\nunit\tx.service\t\t0\twhy\nunit\thalf\n");
+	assert_string_equal(b.state, "degraded");
+	assert_false(vz_boot_goes_on(&b));
+	assert_int_equal(b.n, 3);
+	assert_string_equal(b.unit[0].name, "bad.service");
+	assert_string_equal(b.unit[0].why, "exit-code 3: no ?[31mcard");
+	assert_string_equal(b.unit[1].why, "timeout");
+	assert_string_equal(b.unit[2].why, "why");
+	vz_boot_parse(&b, "state\tstarting\nunit\tdev-sda1.device\t\t0\t");
+	assert_true(vz_boot_goes_on(&b));
+	assert_int_equal(b.n, 1);
+	assert_string_equal(b.unit[0].why, "");
+	for (int i = 0; i < VZ_BOOT_UNITS + 5; i++) {
+		char *more = xasprintf("%sunit\tu%d\tresult\t0\t\n", many, i);
+
+		free(many);
+		many = more;
+	}
+	vz_boot_parse(&b, many);
+	assert_int_equal(b.n, VZ_BOOT_UNITS);
+	assert_int_equal(b.left_out, 5);
+	vz_boot_parse(&b, "");
+	assert_string_equal(b.state, "");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -386,6 +420,7 @@ int main(void)
 		cmocka_unit_test(test_home_and_back),
 		cmocka_unit_test(test_locks),
 		cmocka_unit_test(test_files_in_tree),
+		cmocka_unit_test(test_boot),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
