@@ -27,6 +27,7 @@ void vmdisk_fini(struct vmdisk *d)
 	strv_fini(&d->nameservers);
 	strv_fini(&d->filesystems);
 	strv_fini(&d->swapfiles);
+	strv_fini(&d->stamps);
 	memset(d, 0, sizeof(*d));
 }
 
@@ -70,8 +71,8 @@ void vmdisk_tar_argv(struct strv *out, const struct vmdisk_image *images, size_t
 struct answers {
 	struct vmdisk *d;
 	unsigned roots;
-	bool linux_root, windows;
-	char encrypted[128], dirty[128], unmountable[128], busy[128];
+	bool linux_root, windows, failed;
+	char ntfs[128], encrypted[128], dirty[128], unmountable[128], busy[128];
 	struct strv wanted; /* DEVICE, DIR of what the guest's fstab mounts */
 };
 
@@ -149,6 +150,8 @@ static void take_fs(struct answers *a, const char *device, const char *type)
 		strv_addf(&a->d->filesystems, "%s %s", device, type);
 	if (!strncmp(type, "crypto_LUKS", 11) || !strcasecmp(type, "BitLocker"))
 		keep_first(a->encrypted, device);
+	if (!strcmp(type, "ntfs"))
+		keep_first(a->ntfs, device);
 }
 
 static void take_answer(struct answers *a, const char *key, char *v1, char *v2)
@@ -157,6 +160,8 @@ static void take_answer(struct answers *a, const char *key, char *v1, char *v2)
 
 	if (!strcmp(key, "fs") && v2)
 		take_fs(a, v1, v2);
+	else if (!strcmp(key, "failed"))
+		a->failed = true;
 	else if (!strcmp(key, "root"))
 		a->roots++;
 	else if (!strcmp(key, "type")) {
@@ -189,6 +194,8 @@ static void take_answer(struct answers *a, const char *key, char *v1, char *v2)
 		keep_first(a->unmountable, v1);
 	else if (!strcmp(key, "busy"))
 		keep_first(a->busy, v1);
+	else if (!strcmp(key, "stamp") && d->stamps.n < LIST_MAX)
+		strv_add(&d->stamps, v1);
 	else if (!strcmp(key, "fstab"))
 		take_fstab(a, v1);
 	else if (!strcmp(key, "resolv"))
@@ -226,13 +233,16 @@ static int refuse(const struct answers *a, const char *what, struct err *e)
 		err_set(e, ERR_UNSUPPORTED, "%s: %s is encrypted", what, a->encrypted);
 		return err_hint(e, "start it, and move it as a running server: pmigrate h …");
 	}
-	if (a->windows) {
+	/* A damaged Windows cannot be inspected. */
+	if (a->windows || (!a->roots && a->ntfs[0])) {
 		err_set(e, ERR_UNSUPPORTED, "%s holds %s, which cannot become a Container here",
 			what, a->d->product ? a->d->product : "Windows");
 		return err_hint(e, "a Container shares the kernel of its host, which is Linux; "
 				   "Windows servers of 2003 and 2008 could only go to hosts of their "
 				   "own release and word size, from NTFS volumes");
 	}
+	if (a->failed)
+		return err_set(e, ERR_CHILD, "libguestfs cannot say what is on %s", what);
 	if (!a->roots) {
 		err_set(e, ERR_ABSENT, "%s holds no system that is known", what);
 		return err_hint(e, "the disk with its root file system is wanted");
@@ -277,6 +287,33 @@ int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct 
 		vmdisk_fini(out);
 	strv_fini(&a.wanted);
 	return ret;
+}
+
+int vmdisk_is_idle(const struct vmdisk *d, const char *text, struct err *e)
+{
+	own_free char *copy = xstrdup(text);
+	char *rest = copy, *line;
+	size_t seen = 0;
+	bool same = true;
+
+	while ((line = strsep(&rest, "\n"))) {
+		char *key = strsep(&line, "\t");
+
+		if (!line)
+			continue;
+		if (!strcmp(key, "busy")) {
+			err_set(e, ERR_LOCKED, "%s is in use by a virtual machine that runs", line);
+			return err_hint(e, "it was started meanwhile: shut it down");
+		}
+		if (strcmp(key, "stamp") != 0)
+			continue;
+		same = same && seen < d->stamps.n && !strcmp(d->stamps.item[seen], line);
+		seen++;
+	}
+	if (same && seen == d->stamps.n)
+		return 0;
+	err_set(e, ERR_COPY, "the disks were written to meanwhile");
+	return err_hint(e, "let the machine be shut off until it is done, and repeat the command");
 }
 
 /* --- the network ------------------------------------------------------------------- */
@@ -484,6 +521,14 @@ void vmdisk_size_of_virsh(const char *text, unsigned *cpus, uint64_t *mem_kib)
 		*cpus = 0;
 	if (m && sscanf(m + 11, " %19" SCNu64 " KiB", mem_kib) != 1)
 		*mem_kib = 0;
+}
+
+bool vmdisk_autostart_of_virsh(const char *text)
+{
+	const char *p = strstr(text, "Autostart:");
+
+	p = p ? p + strlen("Autostart:") : "";
+	return !strncmp(p + strspn(p, " \t"), "enable", 6);
 }
 
 char *vmdisk_address_of_virsh(const char *text)

@@ -40,6 +40,7 @@ struct vmdisk {
 	struct strv addresses, nameservers;
 	struct strv filesystems; /* "DEVICE TYPE", all there are */
 	struct strv swapfiles;
+	struct strv stamps; /* of the disks' files: others when they were written to */
 };
 
 #define own_vmdisk __attribute__((cleanup(vmdisk_fini)))
@@ -50,6 +51,10 @@ void vmdisk_fini(struct vmdisk *d);
  * It prints what vmdisk_parse reads.
  */
 extern const char vmdisk_inspect[];
+
+/* Another, with the same arguments: does anybody use or change the disks now?  For
+ * vmdisk_is_idle. */
+extern const char vmdisk_idle[];
 
 /* "--format=qcow2 -a FILE" of each. */
 void vmdisk_args(struct strv *out, const struct vmdisk_image *images, size_t n);
@@ -65,6 +70,12 @@ void vmdisk_tar_argv(struct strv *out, const struct vmdisk_image *images, size_t
  */
 int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct err *e);
 
+/*
+ * Reads what vmdisk_idle prints: are the disks used by nobody (else ERR_LOCKED), and as they
+ * were when they were inspected (else ERR_COPY)?  Pure.
+ */
+int vmdisk_is_idle(const struct vmdisk *d, const char *text, struct err *e);
+
 /* The addresses that a network configuration of any distribution sets, added to out each
  * once: ifupdown, ifcfg, netplan, networkd, NetworkManager.  Pure. */
 void vmdisk_addresses(const char *text, struct strv *out);
@@ -79,6 +90,8 @@ char *vmdisk_config(const struct vmdisk *d, uint64_t mem_kib, unsigned cpus);
 
 /* `virsh domblklist --details`: the files and devices of its disks, without cdroms. */
 void vmdisk_of_virsh(const char *text, struct strv *paths);
+/* `virsh dominfo`: does it start with its server? */
+bool vmdisk_autostart_of_virsh(const char *text);
 /* `virsh dominfo`: "CPU(s):" and "Max memory: N KiB"; 0 for what it does not say. */
 void vmdisk_size_of_virsh(const char *text, unsigned *cpus, uint64_t *mem_kib);
 /* `virsh domifaddr`: the first address; NULL when there is none.  The caller's. */

@@ -2,17 +2,26 @@
 /* The questions to libguestfs, as a program for any POSIX shell. */
 #include "engine/vmdisk.h"
 
+/*
+ * Who writes to a disk holds qemu's lock on it; guestfish --ro would not care.  The stamp is
+ * another one when it was written to.
+ */
+#define IN_USE \
+	"t='	'\n" \
+	"for w; do\n" \
+	"	case $w in /*) ;; *) continue ;; esac\n" \
+	"	echo \"stamp$t$(stat -L -c '%y %s' \"$w\" 2>/dev/null)\"\n" \
+	"	command -v qemu-img >/dev/null || continue\n" \
+	"	if LC_ALL=C qemu-img info --backing-chain \"$w\" 2>&1 >/dev/null | grep -q 'lock'; then\n" \
+	"		echo \"busy$t$w\"; exit 0\n" \
+	"	fi\n" \
+	"done\n"
+
+const char vmdisk_idle[] = IN_USE "exit 0\n";
+
 const char vmdisk_inspect[] =
 	"command -v guestfish >/dev/null || exit 127\n"
-	"t='	'\n"
-	/* Who writes to a disk holds qemu's lock on it; guestfish --ro would not care. */
-	"for w; do\n"
-	"	case $w in /*) ;; *) continue ;; esac\n"
-	"	command -v qemu-img >/dev/null || break\n"
-	"	if LC_ALL=C qemu-img info --backing-chain \"$w\" 2>&1 >/dev/null | grep -q 'lock'; then\n"
-	"		echo \"busy$t$w\"; exit 0\n"
-	"	fi\n"
-	"done\n"
+	IN_USE
 	"eval \"$(guestfish --listen --ro \"$@\")\"\n"
 	"[ -n \"$GUESTFISH_PID\" ] || exit 1\n"
 	"gf() { guestfish --remote=\"$GUESTFISH_PID\" -- \"$@\"; }\n"
@@ -32,7 +41,7 @@ const char vmdisk_inspect[] =
 	"	echo \"fs$t$d$t$type\"\n"
 	"	state \"$d\" \"$type\"\n"
 	"done\n"
-	"roots=$(gf inspect-os) || exit 1\n"
+	"roots=$(gf inspect-os) || { echo \"failed$t\"; exit 0; }\n"
 	"for r in $roots; do\n"
 	"	echo \"root$t$r\"\n"
 	"	for k in type distro major-version minor-version hostname arch product-name; do\n"

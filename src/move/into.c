@@ -116,6 +116,16 @@ static int step_take(void *ctx, struct err *e)
 	return -1;
 }
 
+static int step_boot(void *ctx, struct err *e)
+{
+	struct into *n = ctx;
+
+	(void)e;
+	if (n->started)
+		into_boot(n);
+	return 0;
+}
+
 static int step_services(void *ctx, struct err *e)
 {
 	const struct into *n = ctx;
@@ -137,6 +147,7 @@ static const struct step from_server[] = {
 	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
 	{ "flags", PHASE_HOLD, STEP_AFTER, NULL, step_flags, NULL },
 	{ "take", PHASE_START, STEP_AFTER, takes, step_take, NULL },
+	{ "boot", PHASE_START, STEP_AFTER, takes, step_boot, NULL },
 	{ "services", PHASE_HOLD, STEP_AFTER, has_keeper, step_services, NULL },
 	{ .name = NULL },
 };
@@ -152,6 +163,7 @@ static const struct step from_image[] = {
 	{ "settle", PHASE_HOLD, STEP_REVERSIBLE, NULL, step_settle, NULL },
 	{ "register", PHASE_HOLD, STEP_COMMIT, NULL, step_register, NULL },
 	{ "take", PHASE_START, STEP_AFTER, takes, step_take, NULL },
+	{ "boot", PHASE_START, STEP_AFTER, takes, step_boot, NULL },
 	{ .name = NULL },
 };
 
@@ -194,6 +206,9 @@ void into_note(struct into *n, const char *word, const char *fmt, ...)
 
 static void tell_not_started(struct into *n)
 {
+	if (into_image_autostart(n))
+		event_warning(n->ev, "%s starts with its server: virsh autostart --disable %s there",
+			      n->source, n->job->src.name);
 	if (n->started)
 		into_note(n, "started",
 			  n->image ? "Container %s runs: %s must stay shut off" :
@@ -203,15 +218,15 @@ static void tell_not_started(struct into *n)
 	else if (n->image)
 		into_note(n, "not_started",
 			  "Container %s is not started: %s must stay shut off then; "
-			  "pctl start %s", n->desc.id, n->source, n->desc.id);
+			  "pctl start %s --wait", n->desc.id, n->source, n->desc.id);
 	else if (n->given)
 		into_note(n, "not_started",
-			  "%s has given its addresses up, but Container %s does not run: pctl start %s; "
+			  "%s has given its addresses up, but Container %s does not run: pctl start %s --wait; "
 			  "a reboot gives them back to the server", n->source, n->desc.id, n->desc.id);
 	else
 		into_note(n, "not_started",
 			  "Container %s is not started: %s still has its addresses; stop "
-			  "that one, then: pctl start %s (--take-addresses does both at once)",
+			  "that one, then: pctl start %s --wait (--take-addresses does both at once)",
 			  n->desc.id, n->source, n->desc.id);
 }
 
@@ -232,7 +247,7 @@ static void tell_end(struct into *n)
 	gethostname(host, sizeof(host) - 1);
 	if (n->registered) {
 		n->account.mode = "cold";
-		n->account.total_ms = (double)(clock_ns() - n->begun_ns) / 1e6;
+		n->account.total_ms = (double)((n->done_ns ? n->done_ns : clock_ns()) - n->begun_ns) / 1e6;
 		event_account(n->ev, &n->account);
 		tell_not_started(n);
 	}

@@ -13,6 +13,7 @@
  *	register  the config: from here on the Container exists (COMMIT)
  *	take      --take-addresses: it is made ready, the server gives its addresses
  *	          up, it runs; the services there stay stopped
+ *	boot      what its init says of the start is told
  *
  * The source is only read, but for the services.  They are stopped by a small shell
  * there that starts them again when its connection ends, however it ends, or is silent:
@@ -72,7 +73,7 @@ struct into {
 
 	/* told */
 	int phase;
-	uint64_t begun_ns;
+	uint64_t begun_ns, done_ns; /* done: all but waiting for its init, or 0 */
 	struct account account;
 	bool registered;
 	bool given;	 /* the source has no addresses any more */
@@ -118,6 +119,10 @@ int into_services_give(struct into *n, struct err *e);
  * all files of its disks. */
 int into_image_look(struct into *n, struct err *e);
 int into_image_copy(struct into *n, struct err *e);
+/* Nobody has used or changed its disks since into_image_look? */
+int into_image_idle(struct into *n, struct err *e);
+/* Does libvirt start it with its server? */
+bool into_image_autostart(const struct into *n);
 void into_image_free(struct into_image *i); /* NULL is fine */
 
 /* into_traits.c: which extended attributes can a file in `dir` not have?  Fills n->lost.  And
@@ -125,8 +130,12 @@ void into_image_free(struct into_image *i); /* NULL is fine */
 void into_traits_try(struct into *n, const char *dir);
 int into_traits_flags(struct into *n, struct err *e);
 
-/* into_take.c: the Container runs, in place of its source. */
+/* into_take.c: the Container runs, in place of its source.  Before anything is copied: is it
+ * certain that nobody else has its addresses?  Only of a machine that is shut off. */
+void into_take_check(struct into *n, struct findings *f);
 int into_take(struct into *n, struct err *e);
+/* Waits for the end of its start, and names what failed in it. */
+void into_boot(struct into *n);
 
 /* into_settle.c */
 int into_settle(struct into *n, struct err *e);

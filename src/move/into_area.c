@@ -237,6 +237,25 @@ int into_template_check(struct into *n, struct err *e)
 	return err_hint(e, "see `vzpkg list --cached`, or leave -z out");
 }
 
+/* What an earlier try left of a disk: it is read whole again, and what was deleted on it since
+ * must not stay. */
+static int clear_area(const struct into *n, struct err *e)
+{
+	own_dir DIR *d = opendir(n->ct.private_area);
+	struct dirent *de;
+
+	if (!d)
+		return err_sys(e, "cannot read %s", n->ct.private_area);
+	while ((de = readdir(d))) {
+		const char *name = de->d_name;
+
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "lost+found") != 0 &&
+		    path_remove_tree(dirfd(d), name, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int into_area_begin(struct into *n, struct err *e)
 {
 	own_free char *above = xstrdup(n->ct.private_area), *dir = NULL;
@@ -244,14 +263,16 @@ int into_area_begin(struct into *n, struct err *e)
 
 	if (write_note(n, e) < 0)
 		return -1;
-	if (n->kept)
+	if (n->kept && n->image && clear_area(n, e) < 0)
+		return -1;
+	if (n->kept && !n->image)
 		return 0;
 	if (slash && slash != above) {
 		*slash = '\0';
 		if (path_mkdirs(above, 0755, e) < 0)
 			return -1;
 	}
-	if (!n->mounted && mkdir(n->ct.private_area, 0755) < 0)
+	if (!n->mounted && !n->kept && mkdir(n->ct.private_area, 0755) < 0)
 		return err_sys(e, "cannot make %s", n->ct.private_area);
 	dir = template_dir(e);
 	return dir ? template_unpack(dir, template_name(n), n->ct.private_area, e) : -1;

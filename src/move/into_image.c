@@ -28,6 +28,7 @@ struct into_image {
 	struct vmdisk disk;
 	uint64_t mem_kib;
 	unsigned cpus;
+	bool autostart; /* libvirt starts it with its server */
 };
 
 void into_image_free(struct into_image *i)
@@ -146,6 +147,7 @@ static int find_domain(struct into *n, struct err *e)
 		return err_hint(e, "shut it down, or let it run");
 	}
 	vmdisk_size_of_virsh(part(text, "==info\n"), &n->image->cpus, &n->image->mem_kib);
+	n->image->autostart = vmdisk_autostart_of_virsh(part(text, "==info\n"));
 	disks = xstrdup(part(text, "==disks\n"));
 	*strchrnul(disks, '=') = '\0';
 	vmdisk_of_virsh(disks, &paths);
@@ -284,6 +286,23 @@ int into_image_look(struct into *n, struct err *e)
 	return 0;
 }
 
+int into_image_idle(struct into *n, struct err *e)
+{
+	own_strv struct strv args = STRV_INIT;
+	own_free char *text = NULL;
+	int code = 0;
+
+	vmdisk_args(&args, n->image->image, n->image->n_images);
+	if (run_there(n, vmdisk_idle, &args, ASK_MS, &text, &code, e) < 0)
+		return -1;
+	return vmdisk_is_idle(&n->image->disk, text, e);
+}
+
+bool into_image_autostart(const struct into *n)
+{
+	return n->image && n->image->autostart;
+}
+
 /* --- the copy ---------------------------------------------------------------------- */
 
 /* rsync's patterns for tar: "/" at the beginning is the tree's root. */
@@ -394,5 +413,5 @@ int into_image_copy(struct into *n, struct err *e)
 	round.ms = (double)(clock_ns() - begun) / 1e6;
 	round.bytes = n->account.file_bytes;
 	event_round(n->ev, &round);
-	return 0;
+	return into_image_idle(n, e) < 0 ? err_wrap(e, "the copy of %s", n->source) : 0;
 }

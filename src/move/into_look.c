@@ -245,8 +245,8 @@ static void check_space(struct into *n, struct findings *f)
 	free_kib = (uint64_t)v.f_bavail * v.f_frsize / 1024;
 	if (n->kept) {
 		findings_note(f, FINDING_NOTE, "disk_space",
-			      "an earlier try's files are in %s: only the rest is sent",
-			      n->ct.private_area);
+			      "an earlier try's files are in %s: %s", n->ct.private_area,
+			      n->image ? "they are replaced" : "only the rest is sent");
 	} else if (free_kib < n->need_kib ||
 		   (v.f_files && v.f_favail < n->need_inodes && v.f_favail)) {
 		findings_fail(f, n->job, NODEPS_DISK_SPACE, true, "disk_space", ERR_DISK,
@@ -319,6 +319,7 @@ int into_check(struct into *n, struct err *e)
 	check_dist(n, &f);
 	check_space(n, &f);
 	check_quota(n, &f);
+	into_take_check(n, &f);
 	dir = area_or_above(n);
 	into_traits_try(n, dir);
 	can.xattrs = n->xattrs;

@@ -37,7 +37,9 @@ on a sh -c 'grep -q "^EXCLUDE=.*/mnt/more/" /root/serv.conf && grep -q "^IP_ADDR
 expect_exit 0 on a vzhwcalc -t 2s -p 500ms --mem-scale 2 --disk-scale 3 -o /root/long.conf
 on a grep -q 'measured [45] times' /root/long.conf
 expect_exit 1 on a vzhwcalc --mem-scale none
-expect_exit 0 on a vzhwcalc --version
+expect_exit 0 on a vzhwcalc -v
+expect_exit 0 on a vzhwcalc -h
+expect_out 'dist-detect'
 
 # ---- refusals ----
 expect_exit 1 on b pmigrate h root@a c
@@ -109,10 +111,16 @@ expect_out 'no distribution file for plan9-4'
 expect_exit 0 on b vzp2v root@a --ctid 105 "${LESS[@]}" --dry-run
 nothing_there || fail 'a dry run changed something'
 
+# ---- from the file of -c by its bare name, on a template ----
 on a sh -c 'cat /root/serv.conf' | put b /root/serv.conf
-expect_exit 0 on b pmigrate h 'root:lab@a' c shop -c /root/serv.conf --ssh=-oPubkeyAuthentication=no --exclude /usr "${LESS[@]}" -d unknown
+on b sh -ec 'mkdir -p /vz/template/cache /srv/t/boot && echo old >/srv/t/boot/of-template && echo old >/srv/t/no-more
+	tar -C /srv/t --zstd -cf /vz/template/cache/tiny-1-x86_64.tar.zst .'
+expect_exit 0 on b sh -c 'cd /root && exec "$@"' sh pmigrate h 'root:lab@a' c shop -c serv.conf -z tiny-1-x86_64 --ssh=-oPubkeyAuthentication=no \
+	--exclude /usr "${LESS[@]}" -d unknown
 on b sh -ec 'grep -q "^NAME=\"shop\"" /etc/vz/conf/101.conf
 	grep -q "^DISTRIBUTION=\"unknown\"" /etc/vz/conf/101.conf
+	grep -q "^OSTEMPLATE=\"tiny-1-x86_64\"" /etc/vz/conf/101.conf
+	test -e /vz/private/101/boot/of-template && ! test -e /vz/private/101/no-more
 	! test -e /vz/private/101/usr && ! test -e /vz/private/101/etc/kernel-img.conf
 	test -z "$(ls /vz/private/101/mnt/more)"'
 expect_exit 0 on b pctl status shop

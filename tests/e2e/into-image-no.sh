@@ -11,6 +11,17 @@ vmhost=$("$TESTS/lab/vmhost") || fail 'there is no layer with libguestfs'
 GUESTFS=(env LIBGUESTFS_BACKEND=direct LIBGUESTFS_BACKEND_SETTINGS=force_tcg)
 
 lab_start --over "$vmhost" --image mini b
+put b /srv/exe.py <<'END'
+import struct, sys
+h = bytearray(1024)
+h[0:2] = b"MZ"
+struct.pack_into("<I", h, 60, 128)
+h[128:132] = b"PE\0\0"
+struct.pack_into("<HHIIIHH", h, 132, 0x8664, 1, 0, 0, 0, 240, 0x22)
+struct.pack_into("<H", h, 152, 0x20b)
+struct.pack_into("<H", h, 220, 3)
+open(sys.argv[1], "wb").write(h)
+END
 on b bash -euc '
 	cd /srv
 	system() { # DIR NAME: a Linux as libguestfs knows one
@@ -45,7 +56,8 @@ on b bash -euc '
 	mkntfs -Q -F -q ntfs.part >ntfs.log 2>&1
 	ntfs-3g ntfs.part mnt
 	mkdir -p mnt/Windows/System32/config
-	touch mnt/Windows/System32/cmd.exe
+	# a program of 64-bit Windows, as far as its header goes
+	python3 /srv/exe.py mnt/Windows/System32/cmd.exe
 	umount mnt
 	printf "BOOTMGR is missing" | dd of=ntfs.part bs=1 seek=400 conv=notrunc status=none
 	truncate -s 45M windows.raw

@@ -75,5 +75,6 @@ for spec in ${LONG:+vm-expect:kill vm-expect.done:kill} commit:kill; do
 	on b chmod 755 /usr/local/sbin/pmigrate-faulty
 	code=0
 	on a env PMIGRATE_REMOTE=pmigrate-faulty "${MOVE[@]}" >"$OUT" 2>&1 </dev/null || code=$?
-	case $spec in commit:kill) recovered "agent at $spec" b ;; *) recovered "agent at $spec" a ;; esac
+	# Once it has said where its libvirt is, libvirt needs it no more.
+	case $spec in vm-expect:kill) recovered "agent at $spec" a ;; *) recovered "agent at $spec" b ;; esac
 done

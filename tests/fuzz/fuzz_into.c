@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "engine/dist.h"
 #include "engine/vmdisk.h"
+#include "engine/vz_boot.h"
 #include "plan/into.h"
 #include "plan/restrict.h"
 
@@ -18,6 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	own_strv struct strv services = STRV_INIT;
 	own_dist_changes struct dist_changes c = DIST_CHANGES_INIT;
 	struct restrict_can can = { .xattrs = size & 1 };
+	own_vz_boot struct vz_boot boot = VZ_BOOT_INIT;
 	struct windows w = { 0 };
 	struct vmdisk d;
 	struct into_plan p;
@@ -40,12 +42,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dist_changes_parse(&c, text);
 	if (vmdisk_parse(text, "fuzz", &d, NULL) == 0) {
 		free(vmdisk_config(&d, size, 1));
+		vmdisk_is_idle(&d, text, NULL);
 		vmdisk_fini(&d);
 	}
 	vmdisk_addresses(text, &services);
 	vmdisk_of_virsh(text, &services);
 	vmdisk_size_of_virsh(text, &u, &n);
 	free(vmdisk_address_of_virsh(text));
+	vz_boot_parse(&boot, text);
+	vmdisk_autostart_of_virsh(text);
 	job_fini(&j);
 	return 0;
 }

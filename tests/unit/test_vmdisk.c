@@ -72,6 +72,9 @@ static void test_refuse(void **state)
 		{ "root\t/dev/sda1\ntype\tlinux\nunmountable\t/dev/sda1\t/\n", ERR_UNSUPPORTED,
 		  "cannot be mounted" },
 		{ "root\t/dev/sda1\ntype\tfreebsd\n", ERR_UNSUPPORTED, "no Linux" },
+		{ "fs\t/dev/sda1\tntfs\nfailed\t\n", ERR_UNSUPPORTED, "disk holds Windows" },
+		{ "fs\t/dev/sda1\tntfs\n", ERR_UNSUPPORTED, "disk holds Windows" },
+		{ "fs\t/dev/sda1\text4\nfailed\t\n", ERR_CHILD, "cannot say what is on disk" },
 		{ "busy\t/srv/a.qcow2\n", ERR_LOCKED, "/srv/a.qcow2 is in use" },
 		{ "root\t/dev/sda1\ntype\tlinux\nmount\t/\t/dev/sda1\n"
 		  "fstab\t/dev/sda1 / ext4 defaults 0 1\nfstab\t#/dev/a /a ext4 defaults 0 1\n"
@@ -179,12 +182,35 @@ static void test_argv(void **state)
 	assert_true(strv_has(&v, "numericowner:true"));
 }
 
+/* A disk that somebody uses, or wrote to, after it was looked at. */
+static void test_idle(void **state)
+{
+	static const char seen[] = "stamp\t2026-11-22 20:00:00.5 900\nstamp\t2026-11-22 20:00:01.5 80\n";
+	own_free char *both = xasprintf("%s%s", seen, answers), *busy = xasprintf("%sbusy\t/srv/a.raw\n", seen);
+	own_vmdisk struct vmdisk d = { 0 };
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(vmdisk_parse(both, "x", &d, NULL), 0);
+	assert_int_equal(vmdisk_is_idle(&d, seen, NULL), 0);
+	assert_int_equal(vmdisk_is_idle(&d, busy, &e), -1);
+	assert_int_equal(e.code, ERR_LOCKED);
+	assert_int_equal(vmdisk_is_idle(&d, "stamp\t2026-11-22 20:00:00.5 900\n", &e), -1);
+	assert_int_equal(e.code, ERR_COPY);
+	assert_int_equal(vmdisk_is_idle(&d, "stamp\tx 900\nstamp\t2026-11-22 20:00:01.5 80\n", NULL), -1);
+	assert_int_equal(vmdisk_is_idle(&d, "", NULL), -1);
+	assert_true(vmdisk_autostart_of_virsh("Persistent:     yes\nAutostart:      enable\n"));
+	assert_false(vmdisk_autostart_of_virsh("Autostart:      disable\n"));
+	assert_false(vmdisk_autostart_of_virsh(""));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_parse),	cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_formats),
 		cmocka_unit_test(test_virsh),	cmocka_unit_test(test_argv),
+		cmocka_unit_test(test_idle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
