@@ -249,8 +249,10 @@ static int clear_area(const struct into *n, struct err *e)
 	while ((de = readdir(d))) {
 		const char *name = de->d_name;
 
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 && strcmp(name, "lost+found") != 0 &&
-		    path_remove_tree(dirfd(d), name, e) < 0)
+		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lost+found") ||
+		    unlinkat(dirfd(d), name, 0) == 0)
+			continue;
+		if (path_remove_tree(dirfd(d), name, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -305,7 +305,22 @@ bool into_image_autostart(const struct into *n)
 
 /* --- the copy ---------------------------------------------------------------------- */
 
-/* rsync's patterns for tar: "/" at the beginning is the tree's root. */
+/*
+ * One of rsync's patterns for tar: "/" at the beginning is the tree's root, "*" stops at a
+ * slash and "**" does not, "/" at the end means a directory (here: whatever has the name).
+ */
+static void exclude(struct strv *argv, const char *pattern)
+{
+	own_free char *text = xstrdup(pattern);
+	char *end = strrchr(text, '/');
+
+	if (end && end != text && (!end[1] || !strcmp(end, "/***")))
+		*end = '\0';
+	strv_add(argv, text[0] == '/' ? "--anchored" : "--no-anchored");
+	strv_add(argv, strstr(text, "**") ? "--wildcards-match-slash" : "--no-wildcards-match-slash");
+	strv_addf(argv, "--exclude=%s%s", text[0] == '/' ? "." : "", text);
+}
+
 static void tar_argv(const struct into *n, struct strv *argv)
 {
 	static const char *const words[] = { "tar",	      "-x",	     "-p",
@@ -315,16 +330,8 @@ static void tar_argv(const struct into *n, struct strv *argv)
 					     "--acls",	      "--wildcards", NULL };
 
 	strv_addv(argv, words);
-	strv_add(argv, "--anchored");
-	for (size_t i = 0; i < n->plan.excludes.n; i++) {
-		if (n->plan.excludes.item[i][0] == '/')
-			strv_addf(argv, "--exclude=.%s", n->plan.excludes.item[i]);
-	}
-	strv_add(argv, "--no-anchored");
-	for (size_t i = 0; i < n->plan.excludes.n; i++) {
-		if (n->plan.excludes.item[i][0] != '/')
-			strv_addf(argv, "--exclude=%s", n->plan.excludes.item[i]);
-	}
+	for (size_t i = 0; i < n->plan.excludes.n; i++)
+		exclude(argv, n->plan.excludes.item[i]);
 	strv_add(argv, "-C");
 	strv_add(argv, n->ct.private_area);
 	strv_add(argv, "-f");

@@ -13,6 +13,7 @@ on b bash -euc '
 	echo "ID=debian" >/srv/guest/etc/os-release
 	echo "iface eth0 inet static" >/srv/guest/etc/network/interfaces
 	echo precious >/srv/guest/home/file
+	cd /srv/guest/home && mkdir -p a/cache a/b/deep && touch a/x.o a/b/x.o a/b/deep/y.o old.bak a/old.bak a/cache/c a/b/keep
 	truncate -s 4M /srv/disk.raw /srv/stamp'
 # Of a disk it says what a Debian with one file system has; a file system of /srv/guest is what is on it.
 put b /usr/local/bin/guestfish <<'END'
@@ -90,8 +91,9 @@ grep -q 'Container 106 is not started: .*in use by a virtual machine that runs' 
 expect_eq "$(on b pctl status 106)" 'CTID 106 stopped' 'the Container then'
 on b sh -ec 'test -e /vz/private/106/home/other && ! test -e /vz/private/106/home/file; rm /srv/in-use; pctl destroy 106'
 
-echo '# nobody has it'
-expect_exit 0 on b "${MOVE[@]}"
+echo '# nobody has it; what is excluded, by the rules of rsync'
+expect_exit 0 on b "${MOVE[@]}" --exclude '*.bak' --exclude cache/ --exclude '/home/*/x.o' --exclude '/home/a/b/**.o' --exclude 'b/deep/***'
+expect_eq "$(on b sh -c 'cd /vz/private/106/home && find . | LC_ALL=C sort | tr "\n" " "')" '. ./a ./a/b ./a/b/keep ./other ' 'what is there of /home'
 expect_out 'web starts with its server: virsh autostart --disable web'
 expect_out 'Container 106 runs: web must stay shut off'
 expect_out 'all of Container 106 has started'

@@ -76,12 +76,13 @@ at_server b 10.77.30.3 sh -ec 'mknod /dev/card0 c 1 3
 	systemctl daemon-reload
 	systemctl -q enable --now cardd
 	systemctl -q enable srv-data.mount'
-expect_exit 0 on b pmigrate h root@10.77.30.3 c 403 -S nginx --take-addresses --no-progress -v
+expect_exit 0 on b pmigrate h root@10.77.30.3 c 403 -S nginx --take-addresses --no-progress -v --report /tmp/r.html
 expect_out '2 addresses .*: all of them will be on venet0'
 expect_out 'not started in the Container: srv-data.mount \(a file system of the old server\)'
 expect_out 'Container 403 runs with the addresses'
 expect_out 'in Container 403 1 services or mounts do not start: systemd says degraded'
 expect_out 'cardd.service failed: exit-code 3: no card0 in this machine'
+on b sh -ec 'grep -q "cardd.service failed: exit-code 3" /tmp/r.html && grep -q srv-data.mount /tmp/r.html'
 expect_eq "$(on a pctl exec 303 systemctl is-active cardd)" active 'the unit on the server'
 on a pctl stop 303
 expect_eq "$(inside 403 systemctl --failed --no-legend --plain | cut -d' ' -f1)" cardd.service 'all that failed'
