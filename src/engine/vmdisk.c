@@ -223,6 +223,18 @@ static int refuse_missing(const struct answers *a, const char *what, struct err 
 	return 0;
 }
 
+/* Is there such a file system at all?  libguestfs names what fstab does. */
+static bool is_there(const struct answers *a, const char *device)
+{
+	size_t n = strlen(device);
+
+	for (size_t i = 0; i < a->d->filesystems.n; i++) {
+		if (!strncmp(a->d->filesystems.item[i], device, n) && a->d->filesystems.item[i][n] == ' ')
+			return true;
+	}
+	return false;
+}
+
 static int refuse(const struct answers *a, const char *what, struct err *e)
 {
 	if (a->busy[0]) {
@@ -258,6 +270,8 @@ static int refuse(const struct answers *a, const char *what, struct err *e)
 			a->dirty);
 		return err_hint(e, "start the virtual machine and shut it down cleanly");
 	}
+	if (a->unmountable[0] && !is_there(a, a->unmountable) && refuse_missing(a, what, e) < 0)
+		return -1;
 	if (a->unmountable[0]) {
 		err_set(e, ERR_UNSUPPORTED, "%s: %s cannot be mounted", what, a->unmountable);
 		return err_hint(e, "start the virtual machine, check the file system there, and shut "

@@ -82,6 +82,12 @@ static void test_refuse(void **state)
 		  "fstab\t/dev/usb /usb ext4 noauto 0 0\n"
 		  "fstab\t/dev/mapper/crypt /home ext4 defaults 0 2\n",
 		  ERR_UNSUPPORTED, "/dev/mapper/crypt, which its fstab mounts on /home" },
+		{ "fs\t/dev/sda1\text4\nroot\t/dev/sda1\ntype\tlinux\nmount\t/\t/dev/sda1\n"
+		  "unmountable\t/dev/mapper/crypt\t/home\nfstab\t/dev/mapper/crypt /home ext4 defaults 0 2\n",
+		  ERR_UNSUPPORTED, "/dev/mapper/crypt, which its fstab mounts on /home" },
+		{ "fs\t/dev/sda1\text4\nfs\t/dev/sda2\text4\nroot\t/dev/sda1\ntype\tlinux\nmount\t/\t/dev/sda1\n"
+		  "unmountable\t/dev/sda2\t/home\nfstab\t/dev/sda2 /home ext4 defaults 0 2\n",
+		  ERR_UNSUPPORTED, "/dev/sda2 cannot be mounted" },
 	};
 
 	(void)state;
