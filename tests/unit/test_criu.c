@@ -16,6 +16,8 @@
 #include "criu/imgdir.h"
 #include "criu/revive_img.h"
 #include "criu/rpc.h"
+#include "criu/shim_text.h"
+#include "mem/store.h"
 #include "wire/proto.h"
 
 static struct pagemap example(void)
@@ -350,6 +352,87 @@ static void requests_have_crius_numbers(void **state)
 	assert_memory_equal(bytes, want, sizeof(want));
 }
 
+/* ---- shared memory ---- */
+
+static void tell(struct store *store, uint8_t type, struct buf *b)
+{
+	struct frame f = { .type = type, .len = (uint32_t)b->len, .data = b->data };
+
+	assert_int_equal(store_frame(store, NULL, &f, NULL), 0);
+	buf_clear(b);
+}
+
+static void put_memfd(struct buf *b, uint32_t ino)
+{
+	Img__MemfdInode m = IMG__MEMFD_INODE__INIT;
+
+	m.name = (char *)"dev/zero";
+	m.size = 4096;
+	m.shmid = ino;
+	m.has_mode = true;
+	m.mode = 0100600;
+	image_put(b, &m.base);
+}
+
+/* The names that memfd.img gives, in its order. */
+static void read_names(int images, char names[][64], size_t n)
+{
+	own_free char *data = NULL;
+	struct image_reader ir;
+	struct image_msg msg;
+	size_t len, i = 0;
+
+	assert_int_equal(file_read(images, "memfd.img", 4096, &data, &len, NULL), 0);
+	assert_int_equal(image_begin(&ir, "memfd", IMAGE_MEMFD, data, len, NULL), 0);
+	for (; image_next(&ir, &msg, NULL) > 0; i++) {
+		Img__MemfdInode *m = img__memfd_inode__unpack(NULL, msg.len, msg.data);
+
+		assert_true(m && i < n);
+		snprintf(names[i], sizeof(names[i]), "%s", m->name);
+		img__memfd_inode__free_unpacked(m, NULL);
+	}
+	assert_int_equal(i, n);
+}
+
+/* Objects are found though others, with smaller numbers, have ended: processes come and go in the rounds.
+ * One that is not found would be restored empty. */
+static void shared_memory_is_found(void **state)
+{
+	static const uint32_t shared[] = { 2, 5 };
+	struct store *store = store_new(&(struct store_opts){ .max_pages = 64 });
+	own_fd int images = imgdir_open(NULL);
+	own_buf struct buf b = BUF_INIT;
+	struct shared_use use[2] = { { .used = false } };
+	char names[3][64];
+
+	(void)state;
+	for (uint32_t nr = 1; nr <= 5; nr++) {
+		struct memobj o = { .nr = nr, .kind = nr == 2 || nr == 5 ? MEMOBJ_SHARED : MEMOBJ_SPACE,
+				    .id = 70 + nr, .dev = 1, .size = 4096, .name = "/dev/zero" };
+
+		memmsg_put_object(&b, &o);
+		tell(store, MEMMSG_OBJECT, &b);
+	}
+	buf_put_u32(&b, 1);
+	tell(store, MEMMSG_GONE, &b);
+	buf_put_u32(&b, 4);
+	tell(store, MEMMSG_GONE, &b);
+	image_put_head(&b, IMAGE_MEMFD);
+	put_memfd(&b, 75);
+	put_memfd(&b, 73); /* a process had this number */
+	put_memfd(&b, 72);
+	assert_int_equal(imgdir_put(images, "memfd.img", b.data, b.len, NULL), 0);
+	assert_int_equal(revive_memfds(images, store, shared, 2, use, NULL), 0);
+	read_names(images, names, 3);
+	assert_string_equal(names[0], SHIM_SHARED "5");
+	assert_string_equal(names[1], "dev/zero");
+	assert_string_equal(names[2], SHIM_SHARED "2");
+	assert_true(use[0].used && use[1].used);
+	/* CRIU would have given them their mode. */
+	assert_int_equal(revive_memfds_taken(store, shared, 2, use, NULL), -1);
+	store_free(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -362,6 +445,7 @@ int main(void)
 		cmocka_unit_test(small_images_share_frames),
 		cmocka_unit_test(bad_pieces_are_refused),
 		cmocka_unit_test(programs_get_plain_entries),
+		cmocka_unit_test(shared_memory_is_found),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
 
