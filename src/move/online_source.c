@@ -13,6 +13,7 @@
 #include "criu/rpc.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
+#include "move/fault.h"
 #include "move/follow.h"
 #include "move/online.h"
 #include "move/online_priv.h"
@@ -26,6 +27,7 @@ enum {
 	STOP_MS = 2000,
 	WAIT_ID = 34,
 	FOLLOW_LEAST_MS = 20000, /* nobody is harmed by waiting */
+	STOPPED_TELL_NS = 5000000, /* by soft-dirty bits; else 0.2 ms, once */
 };
 
 void online_fini(struct online *o)
@@ -171,7 +173,12 @@ static int stop_all(void *arg, struct err *e)
 	if (!s->online.was_stopped && origin_freeze(&s->origin, false, e) < 0)
 		return -1;
 	s->online.was_stopped = true;
-	return save_freeze(s->online.save, STOP_MS, e);
+	if (save_freeze(s->online.save, STOP_MS, e) < 0)
+		return -1;
+	if (fault_point("source", "memory", ".stopped", e) == 0)
+		return 0;
+	save_thaw(s->online.save, NULL);
+	return -1;
 }
 
 static int let_go(void *arg, struct err *e)
@@ -314,6 +321,7 @@ int online_step_memory(void *ctx, struct err *e)
 				    .max_downtime_s = (double)s->job->max_downtime_ms / 1e3,
 				    .limit_pages_s = (double)s->job->limit_bps / 4096 };
 	struct converge c = { .what = CONVERGE_AGAIN };
+	uint64_t stopped_ns = 0;
 
 	if (!o->track)
 		return 0;
@@ -330,12 +338,15 @@ int online_step_memory(void *ctx, struct err *e)
 			.scan_s = (double)r.scan_ns / 1e9,
 			.send_s = (double)r.send_ns / 1e9,
 		};
+		stopped_ns = r.attach_max_ns > stopped_ns ? r.attach_max_ns : stopped_ns;
 		converge_decide(&c, rounds, n + 1, &co);
 		tell_memory_round(s, &r, &c);
 		if (c.what == CONVERGE_AGAIN)
 			clock_sleep_ms((unsigned)(c.pause_s * 1e3));
 	}
 	event_decision(s->ev, "%s", c.why);
+	if (stopped_ns > STOPPED_TELL_NS)
+		event_decision(s->ev, "it was stopped for up to %.0f ms in each round", (double)stopped_ns / 1e6);
 	if (c.what == CONVERGE_NEVER && !o->lazy && s->job->require_realtime) {
 		err_set(e, ERR_UNSUPPORTED, "the memory changes too fast: %s", c.why);
 		return err_hint(e, "allow more with --max-downtime, or leave out "
