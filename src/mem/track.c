@@ -34,7 +34,7 @@ static int uffd_usable(struct err *e)
 static int choose(bool *soft, struct err *e)
 {
 	const char *only = getenv("PMIGRATE_TRACK");
-	struct err own = ERR_INIT;
+	struct err own = ERR_INIT, why = ERR_INIT;
 	pid_t self = getpid();
 
 #if !defined(__x86_64__)
@@ -49,13 +49,16 @@ static int choose(bool *soft, struct err *e)
 		return 0;
 	if (only && !strcmp(only, "uffd"))
 		return -1;
-	/* Only where it is asked for: on Linux 6.1 a whole move with it ended once with shared memory that
-	 * was empty, for a reason not found yet. */
 	*soft = true;
-	if (only && !strcmp(only, "soft-dirty"))
-		return soft_usable(e);
-	err_set(e, ERR_UNSUPPORTED, "this kernel does not tell by userfaultfd which pages are written");
-	return err_hint(e, "Linux 6.7 or newer is needed");
+	if (only && strcmp(only, "soft-dirty")) {
+		err_set(e, ERR_UNSUPPORTED, "this kernel does not tell which pages are written");
+		return err_hint(e, "Linux 6.7 or newer is needed, or CONFIG_MEM_SOFT_DIRTY");
+	}
+	if (soft_usable(&why) == 0)
+		return 0;
+	if (e) /* the better means is worth the words */
+		*e = only ? why : own;
+	return -1;
 }
 
 int track_usable(struct err *e)

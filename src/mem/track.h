@@ -6,8 +6,8 @@
  * Every address space gets a userfaultfd in write-protect-async mode, made
  * inside one of its tasks (mem/inject.h: stopped < 1 ms) and held here;
  * PAGEMAP_SCAN then tells and re-arms, without stopping anybody (Linux >= 6.7;
- * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).  On older kernels soft-dirty bits can tell it
- * (only with PMIGRATE_TRACK=soft-dirty, see track.c), and the container is stopped for about 50 ms a GiB in every round (mem/soft.h).
+ * Documentation/admin-guide/mm/{pagemap,userfaultfd}.rst).  On older kernels soft-dirty bits tell it,
+ * and the container is stopped for about 50 ms a GiB in every round (mem/soft.h).
  *
  * The rule everywhere: what is not known clean is dirty.  A mapping that is not
  * registered (new, mremap'ed, remapped) is sent whole; an address space that was
