@@ -37,7 +37,7 @@ moved() { # FROM TO [OPTION...]
 	expect_eq "$(on "$to" pctl status 501)" "CTID 501 running" "pctl's opinion on $to"
 	expect_exit 0 on "$to" runc list
 	expect_out '^501 .* running '
-	expect_eq "$(on "$from" sh -c 'runc list -q; pctl list -aH -o ctid; find /sys/fs/cgroup -path "*/vz/501*" -type d')" "" \
+	expect_eq "$(on "$from" sh -c 'runc list -q; pctl list -a -H -o ctid; find /sys/fs/cgroup -path "*/vz/501*" -type d')" "" \
 		"what is left on $from"
 }
 
