@@ -55,6 +55,8 @@ static int wait_started(const struct ct *ct, int timeout_ms, struct err *e)
 			 b.unit[i].why[0] ? ": " : "", b.unit[i].why);
 	if (b.left_out)
 		log_warn("and %zu more", b.left_out);
+	if (!goes_on && !b.n && b.state[0] && strcmp(b.state, "running") != 0)
+		log_warn("it runs, but systemd says %s", b.state);
 	if (!goes_on)
 		return 0;
 	err_set(e, ERR_START, "container %s runs, but its start is not complete: %s", ct->id, b.state);

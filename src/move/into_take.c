@@ -135,6 +135,8 @@ void into_boot(struct into *n)
 		into_note(n, "boot", "in Container %s %zu services or mounts do not start%s%s", n->desc.id,
 			  b.n + b.left_out, b.state[0] ? ": systemd says " : "", b.state);
 		tell_units(n, &b, "failed");
+	} else if (b.state[0] && strcmp(b.state, "running") != 0) {
+		event_warning(n->ev, "Container %s runs, but systemd says %s", n->desc.id, b.state);
 	} else {
 		into_note(n, "boot", "all of Container %s has started%s%s", n->desc.id,
 			  b.state[0] ? ": systemd says " : "", b.state);

@@ -24,17 +24,18 @@ case "$*" in
 	[ ! -e /srv/meanwhile ] || . /srv/meanwhile
 	exec tar -C /srv/guest --numeric-owner -cf - . ;;
 *' inspect-os') echo /dev/sda ;;
-*' inspect-get-type '*) echo linux ;;
-*' inspect-get-distro '*) echo debian ;;
-*' inspect-get-major-version '*) echo 12 ;;
-*' inspect-get-hostname '*) echo guest ;;
-*' inspect-get-arch '*) echo x86_64 ;;
-*' inspect-get-mountpoints '*) echo '/: /dev/sda' ;;
+*' -inspect-get-type '*) echo linux ;;
+*' -inspect-get-distro '*) echo debian ;;
+*' -inspect-get-major-version '*) echo 12 ;;
+*' -inspect-get-hostname '*) echo guest ;;
+*' -inspect-get-arch '*) echo x86_64 ;;
+*' -inspect-get-mountpoints '*) echo '/: /dev/sda' ;;
 *' list-devices') echo /dev/sda ;;
-*' vfs-type '*) echo ext4 ;;
-*' statvfs '*) printf 'bsize: 4096\nfrsize: 4096\nblocks: 1000\nbfree: 500\nfiles: 1000\nffree: 900\n' ;;
-*' cat /etc/network/interfaces') printf 'iface eth0 inet static\naddress 10.77.44.1/16\n' ;;
-*' run' | *' tune2fs-l '* | *' mount-ro '* | *' exit') ;;
+*' -vfs-type '*) echo ext4 ;;
+*' -statvfs '*) printf 'bsize: 4096\nfrsize: 4096\nblocks: 1000\nbfree: 500\nfiles: 1000\nffree: 900\n' ;;
+*' -cat /etc/network/interfaces') printf 'iface eth0 inet static\naddress 10.77.44.1/16\n' ;;
+*' -mountpoints') echo '/dev/sda: /' ;;
+*' run' | *' list-partitions' | *' -'* | *' exit') ;;
 *) exit 1 ;;
 esac
 END

@@ -21,18 +21,24 @@ inside() { on b pctl exec "$@"; }
 on a sh -ec 'ip link add br0 type bridge && ip link set br0 up && ip addr del 10.77.0.1/16 dev eth0
 	ip link set eth0 master br0 && ip addr add 10.77.0.1/16 dev br0'
 server_make a 301 10.77.30.1 alpine.example alpine --netif 'ifname=eth0,bridge=br0,mac=02:00:00:00:03:01,host_ifname=veth301,ip=10.77.30.1/16,gw=10.77.0.254'
-put a $server_tree/var/www/index.html <<<'made by busybox'
-put a $server_tree/etc/local.d/mine <<<'mine'
+server_tree_alpine=$server_tree
+put a "$server_tree/var/www/index.html" <<<'made by busybox'
+put a "$server_tree/etc/local.d/mine" <<<'mine'
 server_make a 302 10.77.30.2 sysv sysv
 server_make a 303 10.77.30.3 server12 server12 --ipadd 10.77.30.3 --ipadd fd77::303
 for n in 1 2 3; do server_ready 10.77.30.$n b; done
 
-echo '# Alpine, at once'
+echo '# Alpine, at once; a service that needs a device of the server'
 at_server b 10.77.30.1 rc-service www status
+put a "$server_tree_alpine/etc/init.d/cardd" <<<'#!/sbin/openrc-run
+start() { ebegin "Starting cardd"; [ -c /dev/card0 ]; eend $?; }'
+at_server b 10.77.30.1 sh -ec 'mknod /dev/card0 c 1 3; chmod 755 /etc/init.d/cardd; ln -s /etc/init.d/cardd /etc/runlevels/default/; rc-service cardd start'
 on_bg c sh -c 'while :; do echo "$(curl -s --max-time 1 http://10.77.30.1/)" "$(ip neigh show 10.77.30.1 | grep -o "02:[^ ]*")"; sleep 0.2; done >/tmp/seen'
 expect_exit 0 on b pmigrate h root@10.77.30.1 c 401 -S 'www crond' --take-addresses --no-progress
 on b grep -q '^DISTRIBUTION="alpine-3.20"' /etc/vz/conf/401.conf
 expect_out 'Container 401 runs with the addresses of root@10.77.30.1'
+expect_out 'in Container 401 1 services or mounts do not start'
+expect_out 'cardd failed'
 expect_eq "$(on b pctl status 401)" 'CTID 401 running' 'the Container'
 wait_for 20 on c sh -c 'tail -n 1 /tmp/seen | grep -q "busybox$\|busybox 02" && ! tail -n 1 /tmp/seen | grep -q 02:00:00:00:03:01'
 kill $bg
