@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "engine/vmdisk.h"
 
-#include <arpa/inet.h>
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +71,7 @@ struct answers {
 	unsigned roots;
 	bool linux_root, windows, failed;
 	char ntfs[128], encrypted[128], dirty[128], unmountable[128], busy[128];
+	struct strv dns;    /* of the network configuration */
 	struct strv wanted; /* DEVICE, DIR of what the guest's fstab mounts */
 };
 
@@ -200,8 +199,10 @@ static void take_answer(struct answers *a, const char *key, char *v1, char *v2)
 		take_fstab(a, v1);
 	else if (!strcmp(key, "resolv"))
 		take_resolv(d, v1);
-	else if (!strcmp(key, "net"))
+	else if (!strcmp(key, "net")) {
 		vmdisk_addresses(v1, &d->addresses);
+		vmdisk_nameservers(v1, &a->dns);
+	}
 }
 
 /* A file system that the guest has and these disks have not would silently be missing. */
@@ -296,9 +297,14 @@ int vmdisk_parse(const char *text, const char *what, struct vmdisk *out, struct 
 		if (v1)
 			take_answer(&a, key, v1, line);
 	}
+	if (!out->nameservers.n) {
+		out->nameservers = a.dns;
+		a.dns = (struct strv)STRV_INIT;
+	}
 	ret = refuse(&a, what, e);
 	if (ret < 0)
 		vmdisk_fini(out);
+	strv_fini(&a.dns);
 	strv_fini(&a.wanted);
 	return ret;
 }
@@ -328,96 +334,6 @@ int vmdisk_is_idle(const struct vmdisk *d, const char *text, struct err *e)
 		return 0;
 	err_set(e, ERR_COPY, "the disks were written to meanwhile");
 	return err_hint(e, "let the machine be shut off until it is done, and repeat the command");
-}
-
-/* --- the network ------------------------------------------------------------------- */
-
-static void add_address(const char *word, size_t n, struct strv *out)
-{
-	char text[INET6_ADDRSTRLEN];
-	uint8_t bytes[16];
-
-	if (!n || n >= sizeof(text))
-		return;
-	memcpy(text, word, n);
-	text[n] = '\0';
-	if (inet_pton(AF_INET, text, bytes) == 1) {
-		if (bytes[0] == 127 || bytes[0] == 0 || bytes[0] >= 224)
-			return;
-	} else if (inet_pton(AF_INET6, text, bytes) == 1) {
-		if (bytes[0] == 0xff || (bytes[0] == 0xfe && (bytes[1] & 0xc0) == 0x80) ||
-		    bytes[0] == 0)
-			return;
-	} else {
-		return;
-	}
-	if (!strv_has(out, text) && out->n < LIST_MAX)
-		strv_add(out, text);
-}
-
-/*
- * How a line says addresses of our own.  Netplan's lists are name servers, too: there an
- * address has its prefix length.  NetworkManager's first word is followed by a gateway.
- */
-static const struct {
-	const char *key;
-	bool numbered, with_prefix, first_only;
-} address_keys[] = {
-	{ "address", false, false, false }, /* ifupdown, networkd */
-	{ "address", true, false, true },   /* NetworkManager: address1=… */
-	{ "addresses", false, true, false },
-	{ "-", false, true, false },
-	{ "ipaddr", false, false, false },
-	{ "ipaddr", true, false, false },
-	{ "ipv6addr", false, false, false },
-	{ "ipv6addr_secondaries", false, false, false },
-};
-
-static void take_words(const char *p, bool with_prefix, bool first_only, struct strv *out)
-{
-	static const char seps[] = " \t\"'[]=,";
-
-	for (p += strspn(p, seps); *p; p += strspn(p, seps)) {
-		size_t n = strcspn(p, seps), address = strcspn(p, "/");
-
-		if (address > n)
-			address = n;
-		if (!with_prefix || address < n)
-			add_address(p, address, out);
-		if (first_only)
-			return;
-		p += n;
-	}
-}
-
-static void take_line(const char *line, struct strv *out)
-{
-	size_t n;
-
-	line += strspn(line, " \t");
-	n = strcspn(line, " \t=:");
-	for (size_t i = 0; i < array_len(address_keys); i++) {
-		size_t k = strlen(address_keys[i].key);
-		size_t digits = k <= n ? strspn(line + k, "_0123456789") : 0;
-
-		if (k > n || strncasecmp(line, address_keys[i].key, k) != 0 ||
-		    digits != n - k || (digits > 0) != address_keys[i].numbered)
-			continue;
-		take_words(line + n + (line[n] == ':'), address_keys[i].with_prefix,
-			   address_keys[i].first_only, out);
-		return;
-	}
-}
-
-void vmdisk_addresses(const char *text, struct strv *out)
-{
-	while (*text) {
-		size_t n = strcspn(text, "\n");
-		own_free char *line = xstrndup(text, n);
-
-		take_line(line, out);
-		text += n + (text[n] == '\n');
-	}
 }
 
 /* --- formats and libvirt ----------------------------------------------------------- */
@@ -554,7 +470,7 @@ char *vmdisk_address_of_virsh(const char *text)
 
 		if (sscanf(text, " %*s %*s %15s %63[^/ \n]", kind, address) == 2 &&
 		    !strncmp(kind, "ipv", 3))
-			add_address(address, strlen(address), &found);
+			vmdisk_add_address(address, strlen(address), &found);
 		text += strcspn(text, "\n");
 		text += *text == '\n';
 	}

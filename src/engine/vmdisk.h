@@ -79,6 +79,10 @@ int vmdisk_is_idle(const struct vmdisk *d, const char *text, struct err *e);
 /* The addresses that a network configuration of any distribution sets, added to out each
  * once: ifupdown, ifcfg, netplan, networkd, NetworkManager.  Pure. */
 void vmdisk_addresses(const char *text, struct strv *out);
+/* The name servers that it sets. */
+void vmdisk_nameservers(const char *text, struct strv *out);
+/* Adds n bytes of text when they are an address that others can reach, once.  Pure. */
+void vmdisk_add_address(const char *word, size_t n, struct strv *out);
 
 /* The format by the first bytes of a disk (at least 512): "qcow2", "vmdk", "vdi", else
  * "raw".  Pure. */

@@ -33,7 +33,7 @@ case "$*" in
 *' list-devices') echo /dev/sda ;;
 *' -vfs-type '*) echo ext4 ;;
 *' -statvfs '*) printf 'bsize: 4096\nfrsize: 4096\nblocks: 1000\nbfree: 500\nfiles: 1000\nffree: 900\n' ;;
-*' -cat /etc/network/interfaces') printf 'iface eth0 inet static\naddress 10.77.44.1/16\n' ;;
+*' -cat /etc/network/interfaces') printf 'iface eth0 inet static\naddress 10.77.44.1/16\ndns-nameservers 9.9.9.9\n' ;;
 *' -mountpoints') echo '/dev/sda: /' ;;
 *' run' | *' list-partitions' | *' -'* | *' exit') ;;
 *) exit 1 ;;
@@ -99,4 +99,5 @@ expect_out 'web starts with its server: virsh autostart --disable web'
 expect_out 'Container 106 runs: web must stay shut off'
 expect_out 'all of Container 106 has started'
 expect_eq "$(on b pctl status 106)" 'CTID 106 running' 'the Container'
+on b sh -c 'grep -q "^NAMESERVER=\"9.9.9.9\"" /etc/vz/conf/106.conf && grep -qx "nameserver 9.9.9.9" /vz/private/106/etc/resolv.conf'
 wait_for 10 on a ping -qc 1 -W 1 10.77.44.1

@@ -46,6 +46,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		vmdisk_fini(&d);
 	}
 	vmdisk_addresses(text, &services);
+	vmdisk_nameservers(text, &services);
 	vmdisk_of_virsh(text, &services);
 	vmdisk_size_of_virsh(text, &u, &n);
 	free(vmdisk_address_of_virsh(text));

@@ -127,6 +127,27 @@ static void test_addresses(void **state)
 		assert_string_equal(v.item[i], want[i]);
 }
 
+static void test_nameservers(void **state)
+{
+	static const char *const want[] = { "9.9.9.1", "9.9.9.2", "9.9.9.3", "9.9.9.4", "2001:db8::53",
+					    "9.9.9.5", "9.9.9.6", "9.9.9.7", "9.9.9.8" };
+	own_strv struct strv v = STRV_INIT;
+
+	(void)state;
+	vmdisk_nameservers("\taddress 192.0.2.1\n\tdns-nameservers 9.9.9.1 9.9.9.2\n" /* ifupdown */
+			   "IPADDR=192.0.2.2\nDNS1=\"9.9.9.3\"\n"			   /* ifcfg */
+			   "      addresses: [192.0.2.5/24]\n      nameservers:\n"
+			   "        addresses: [9.9.9.4, '2001:db8::53']\n"
+			   "        addresses:\n        - 9.9.9.5\n      - 192.0.2.7/24\n" /* netplan */
+			   "[Network]\nAddress=192.0.2.6/24\nDNS=9.9.9.6\n"	       /* networkd */
+			   "address1=192.0.2.7/24,192.0.2.254\ndns=9.9.9.7;9.9.9.8;\n"  /* NM */
+			   "dns=127.0.0.53\ndns-search a.b\n",
+			   &v);
+	assert_int_equal(v.n, array_len(want));
+	for (size_t i = 0; i < v.n; i++)
+		assert_string_equal(v.item[i], want[i]);
+}
+
 static void test_formats(void **state)
 {
 	uint8_t head[512] = { 0 };
@@ -216,7 +237,7 @@ int main(void)
 		cmocka_unit_test(test_parse),	cmocka_unit_test(test_refuse),
 		cmocka_unit_test(test_addresses), cmocka_unit_test(test_formats),
 		cmocka_unit_test(test_virsh),	cmocka_unit_test(test_argv),
-		cmocka_unit_test(test_idle),
+		cmocka_unit_test(test_idle),	cmocka_unit_test(test_nameservers),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
