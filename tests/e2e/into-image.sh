@@ -21,8 +21,8 @@ on b "${GUESTFS[@]}" bash -euc '
 	printf "ID=debian\nVERSION_ID=12\nNAME=Debian\n" >root/etc/os-release
 	echo 12.5 >root/etc/debian_version
 	echo guest >root/etc/hostname
-	printf "iface eth0 inet static\naddress 10.77.30.1/16\n" >root/etc/network/interfaces
-	ln -s ../run/systemd/resolve/stub-resolv.conf root/etc/resolv.conf # as with systemd-resolved: leads nowhere
+	printf "iface eth0 inet static\naddress 10.77.30.1/16\ndns-nameservers 9.9.9.9\n" >root/etc/network/interfaces
+	ln -sf ../run/systemd/resolve/stub-resolv.conf root/etc/resolv.conf # as with systemd-resolved: leads nowhere
 	printf "/dev/sda1 / ext4 defaults 0 1\n/dev/vg/home /home xfs defaults 0 2\n/swapfile none swap sw 0 0\n" >root/etc/fstab
 	truncate -s 2M root/swapfile
 	echo kernel >root/boot/vmlinuz
@@ -61,6 +61,7 @@ on b sh -ec 'cd /srv && sha256sum --quiet -c sums
 	test "$(cat home/joe/file)" = precious && test "$(stat -c %u:%g home/joe/file)" = 1000:1000
 	getfattr -n user.mark home/joe/file >/dev/null
 	grep -q "^IP_ADDRESS=\"10.77.30.1\"" /etc/vz/conf/106.conf
+	grep -q "^NAMESERVER=\"9.9.9.9\"" /etc/vz/conf/106.conf
 	grep -q "^HOSTNAME=\"guest\"" /etc/vz/conf/106.conf
 	grep -q "^DISTRIBUTION=\"debian-12\"" /etc/vz/conf/106.conf'
 on b pctl start 106

@@ -3,9 +3,10 @@
 # Alpine after the move: OpenRC and ifupdown, busybox's init.
 fix_all
 if [ -f /etc/network/interfaces ]; then
+	# Not "loopback": lo has its address already, busybox's ifup would fail, and the service networking with it.
 	put /etc/network/interfaces "only lo: the addresses are on venet0, set from outside" <<-END
 		auto lo
-		iface lo inet loopback
+		iface lo inet manual
 	END
 fi
 # OpenRC leaves the machine's own things out when it knows where it is.
