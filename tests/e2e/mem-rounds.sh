@@ -9,9 +9,9 @@
 
 [ -x "${MEM_TESTS:-}/precopy" ] || skip "no programs of tests/mem were brought along"
 for means in '' soft-dirty; do
-	for kind in plain thp remap advise fork exec spawn file shared memfd; do
+	for kind in plain thp remap advise fork exec spawn file shared memfd sysv; do
 		echo "# ${means:-by default}: $kind"
-		expect_exit 0 env ${means:+PMIGRATE_TRACK=$means} timeout 300 "$MEM_TESTS/precopy" "$MEM_TESTS/churn" $kind -m 4 -f 2 -r 3 -c -l
+		expect_exit 0 env ${means:+PMIGRATE_TRACK=$means} timeout 300 "$MEM_TESTS/precopy" "$MEM_TESTS/churn" $kind -m 8 -f 2 -r 3 -c -l
 		cat "$OUT"
 	done
 	# Where the best means are these already, once is enough.

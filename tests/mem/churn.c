@@ -178,8 +178,10 @@ static void churn_remap(void)
 
 static void churn_advise(void)
 {
+	const size_t table = 2 << 20;
 	size_t len = mib << 20, half = len / 2;
 	char *p = anon(len), *none = anon(8 << 20);
+	char *tables = (char *)(((uintptr_t)p + len / 4 + table - 1) & ~(uintptr_t)(table - 1));
 
 	fill(p, len);
 	fill(none, 8 << 20);
@@ -198,8 +200,7 @@ static void churn_advise(void)
 			scribble(at, n, 3);
 			break;
 		case 2: /* whole page tables */
-			madvise((char *)(((uintptr_t)p + (4 << 20)) & ~(uintptr_t)((2 << 20) - 1)), 4 << 20,
-				MADV_DONTNEED);
+			madvise(tables, len / 4 / table * table, MADV_DONTNEED); /* from 8 MiB on */
 			break;
 		case 3:
 			madvise(at, n, MADV_PAGEOUT);
