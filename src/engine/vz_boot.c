@@ -186,8 +186,14 @@ int vz_boot_wait(const struct ct *ct, int timeout_ms, struct vz_boot *out, struc
 		if (ask_inside(ct, last, out, &why) < 0) {
 			if (kind == VZ_INIT_OTHER && why.code == ERR_CHILD)
 				return 0; /* no shell: all there is to know is that it runs */
-			*e = why;
-			return -1;
+			/* On a busy server an answer may take so long: it is still starting. */
+			if (why.code != ERR_TIMEOUT) {
+				*e = why;
+				return -1;
+			}
+			why = (struct err)ERR_INIT;
+			free(out->state);
+			out->state = xstrdup("starting");
 		}
 		if (!vz_boot_goes_on(out) && !is_early(out, kind))
 			return 0;

@@ -39,7 +39,7 @@ for release in $releases; do
 	id=2$release
 	echo "# debian$release"
 	must on a pctl create $id --ostemplate /templates/debian$release.tar.zst --ipadd 10.77.2.$release
-	must on a pctl start $id --wait
+	must on a pctl start $id --wait --timeout $((60 * ${TIME_FACTOR:-1}))
 	must inside a sh -c 'echo precious >/run/kept'
 	must inside a systemd-run --timer-property=AccuracySec=100ms --on-active=20 touch /run/old-timer
 	expect_exit 0 on a pmigrate c $id c root@b --online --no-progress -r yes
