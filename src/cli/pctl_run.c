@@ -56,7 +56,7 @@ static int wait_started(const struct ct *ct, int timeout_ms, struct err *e)
 	if (b.left_out)
 		log_warn("and %zu more", b.left_out);
 	if (!goes_on && !b.n && b.state[0] && strcmp(b.state, "running") != 0)
-		log_warn("it runs, but systemd says %s", b.state);
+		log_warn("it runs, but its init says %s", b.state);
 	if (!goes_on)
 		return 0;
 	err_set(e, ERR_START, "container %s runs, but its start is not complete: %s", ct->id, b.state);

@@ -2,8 +2,8 @@
 /*
  * engine/vz_boot.h - what became of a container's start, as its own init tells it.
  *
- * systemd says when it is through, and what failed with the reason; OpenRC the services
- * that failed.  Of any other init we know only that it runs.
+ * systemd says when it is through, and what failed with the reason; OpenRC which services
+ * do not run (the words are systemd's then, too).  Of any other init we know only that it runs.
  */
 #ifndef ENGINE_VZ_BOOT_H
 #define ENGINE_VZ_BOOT_H
@@ -19,7 +19,7 @@ struct vz_boot_unit {
 };
 
 struct vz_boot {
-	char *state;		   /* systemd's word: "running", "degraded", "starting" …; "" of others */
+	char *state;		   /* systemd's word: "running", "degraded", "starting" …; "" when nobody says */
 	struct vz_boot_unit *unit; /* that failed; of a start that goes on: that it waits for */
 	size_t n, left_out;	   /* beyond VZ_BOOT_UNITS */
 };

@@ -132,13 +132,15 @@ void into_boot(struct into *n)
 			      BOOT_MS / 1000, b.state);
 		tell_units(n, &b, "is waited for");
 	} else if (b.n) {
-		into_note(n, "boot", "in Container %s %zu services or mounts do not start%s%s", n->desc.id,
-			  b.n + b.left_out, b.state[0] ? ": systemd says " : "", b.state);
+		into_note(n, "boot", "in Container %s %zu services or mounts do not start: it is %s",
+			  n->desc.id, b.n + b.left_out, b.state);
 		tell_units(n, &b, "failed");
-	} else if (b.state[0] && strcmp(b.state, "running") != 0) {
-		event_warning(n->ev, "Container %s runs, but systemd says %s", n->desc.id, b.state);
+	} else if (!b.state[0]) {
+		into_note(n, "boot", "Container %s runs; its init does not tell how its services started",
+			  n->desc.id);
+	} else if (strcmp(b.state, "running") != 0) {
+		event_warning(n->ev, "Container %s runs, but its init says %s", n->desc.id, b.state);
 	} else {
-		into_note(n, "boot", "all of Container %s has started%s%s", n->desc.id,
-			  b.state[0] ? ": systemd says " : "", b.state);
+		into_note(n, "boot", "all of Container %s has started: it is %s", n->desc.id, b.state);
 	}
 }

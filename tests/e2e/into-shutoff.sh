@@ -97,7 +97,7 @@ expect_exit 0 on b "${MOVE[@]}" --exclude '*.bak' --exclude cache/ --exclude '/h
 expect_eq "$(on b sh -c 'cd /vz/private/106/home && find . | LC_ALL=C sort | tr "\n" " "')" '. ./a ./a/b ./a/b/keep ./other ' 'what is there of /home'
 expect_out 'web starts with its server: virsh autostart --disable web'
 expect_out 'Container 106 runs: web must stay shut off'
-expect_out 'all of Container 106 has started'
+expect_out 'Container 106 runs; its init does not tell'
 expect_eq "$(on b pctl status 106)" 'CTID 106 running' 'the Container'
 on b sh -c 'grep -q "^NAMESERVER=\"9.9.9.9\"" /etc/vz/conf/106.conf && grep -qx "nameserver 9.9.9.9" /vz/private/106/etc/resolv.conf'
 wait_for 10 on a ping -qc 1 -W 1 10.77.44.1

@@ -37,7 +37,7 @@ on_bg c sh -c 'while :; do echo "$(curl -s --max-time 1 http://10.77.30.1/)" "$(
 expect_exit 0 on b pmigrate h root@10.77.30.1 c 401 -S 'www crond' --take-addresses --no-progress
 on b grep -q '^DISTRIBUTION="alpine-3.20"' /etc/vz/conf/401.conf
 expect_out 'Container 401 runs with the addresses of root@10.77.30.1'
-expect_out 'in Container 401 1 services or mounts do not start'
+expect_out 'in Container 401 1 services or mounts do not start: it is degraded'
 expect_out 'cardd failed'
 expect_eq "$(on b pctl status 401)" 'CTID 401 running' 'the Container'
 wait_for 20 on c sh -c 'tail -n 1 /tmp/seen | grep -q "busybox$\|busybox 02" && ! tail -n 1 /tmp/seen | grep -q 02:00:00:00:03:01'
@@ -86,7 +86,7 @@ expect_exit 0 on b pmigrate h root@10.77.30.3 c 403 -S nginx --take-addresses --
 expect_out '2 addresses .*: all of them will be on venet0'
 expect_out 'not started in the Container: srv-data.mount \(a file system of the old server\)'
 expect_out 'Container 403 runs with the addresses'
-expect_out 'in Container 403 1 services or mounts do not start: systemd says degraded'
+expect_out 'in Container 403 1 services or mounts do not start: it is degraded'
 expect_out 'cardd.service failed: exit-code 3: no card0 in this machine'
 on b sh -ec 'grep -q "cardd.service failed: exit-code 3" /tmp/r.html && grep -q srv-data.mount /tmp/r.html'
 expect_eq "$(on a pctl exec 303 systemctl is-active cardd)" active 'the unit on the server'
