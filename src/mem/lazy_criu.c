@@ -3,9 +3,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -172,8 +175,13 @@ static void accept_criu(struct lazy *l)
 void *lazy_events_main(void *arg)
 {
 	struct lazy *l = arg;
+	struct sched_param first = { .sched_priority = 1 };
 	struct epoll_event ev[16];
 
+	/* The container waits for this thread, and it never runs long.  It may be refused (a control group without
+	 * real-time share). */
+	if (pthread_setschedparam(pthread_self(), SCHED_FIFO, &first) != 0)
+		setpriority(PRIO_PROCESS, (id_t)gettid(), -20);
 	for (;;) {
 		int n = epoll_wait(l->epoll, ev, 16, -1);
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* Filling restored tasks in the background, and the end of it all. */
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/epoll.h>
 #include <time.h>
 
@@ -8,12 +9,16 @@
 #include "base/own.h"
 #include "mem/lazy_priv.h"
 
+/*
+ * A filler holds the task's lock for one turn, and a fault waits for it.  While the container waits for pages itself, turns
+ * are short and a filler rests as long as it worked: it shares CPU and memory's bandwidth with the container.
+ */
 enum {
-	FILL = 64, /* pages a filler places in one hold of the lock */
-	/* Where the container waits for pages itself, fillers leave it and who serves it the CPUs
-	 * between two turns: still a gigabyte a second. */
-	CALM_NS = 2000000,
-	GIVE_WAY_NS = 300000,
+	FILL = 64, /* pages a turn */
+	FILL_SHORT = 16,
+	CALM_NS = 2000000, /* after the last fault */
+	REST_LEAST_NS = 20000,
+	REST_MOST_NS = 1000000,
 };
 
 /* Under lock. */
@@ -103,19 +108,31 @@ static bool finish(struct lazy *l)
 	return true;
 }
 
+static long rest_ns(uint64_t began)
+{
+	uint64_t worked = clock_ns() - began;
+
+	if (worked < REST_LEAST_NS)
+		return REST_LEAST_NS;
+	return worked < REST_MOST_NS ? (long)worked : REST_MOST_NS;
+}
+
 void *lazy_fill_main(void *arg)
 {
 	struct lazy *l = arg;
 	size_t at = 0, idle = 0;
 
+	prctl(PR_SET_TIMERSLACK, 1000UL);
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop && !l->done) {
 		struct lazytask *t = l->finished ? next_task(l, &at) : NULL;
+		uint64_t began = clock_ns();
+		bool calm = began - l->event_ns > CALM_NS;
 		long n = 0;
 
 		if (t) {
 			pthread_mutex_unlock(&l->lock);
-			n = lazytask_fill(t, FILL);
+			n = lazytask_fill(t, calm ? FILL : FILL_SHORT);
 			pthread_mutex_lock(&l->lock);
 		} else if (all_filled(l) && !l->finishing) {
 			l->finishing = true;
@@ -132,8 +149,8 @@ void *lazy_fill_main(void *arg)
 			lazy_nap(l, 100 * 1000000);
 		else if (idle > l->nr_tasks)
 			lazy_nap(l, 500000);
-		else if (clock_ns() - l->event_ns < CALM_NS)
-			lazy_nap(l, GIVE_WAY_NS);
+		else if (!calm)
+			lazy_nap(l, rest_ns(began));
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;

@@ -5,12 +5,17 @@
 #include <linux/userfaultfd.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 
 #include "base/log.h"
 #include "base/own.h"
 #include "mem/maps.h"
 
-enum { AROUND = 16 /* pages given with a fault */, EVENTS = 32 };
+enum {
+	AHEAD = 64, /* pages given with a fault at most, when faults go upwards */
+	EVENTS = 32,
+	REFUSED_NS = 20000, /* until a refused copy is tried again */
+};
 
 struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s,
 			      struct pageset *left)
@@ -376,6 +381,17 @@ void lazytask_dropped(struct lazytask *t, const struct run *v, size_t n)
 
 /* ---- events ---- */
 
+/* How many pages go with this fault: one, and more each time that it is where the last one's pages ended. Under lock. */
+static uint64_t fault_window(struct lazytask *t, uint64_t then)
+{
+	/* During the restore the neighbours may not be mapped yet. */
+	if (!t->complete || then != t->next_fault)
+		t->window = 1;
+	else
+		t->window = 2 * t->window < AHEAD ? 2 * t->window : AHEAD;
+	return t->window;
+}
+
 /* False: not now, events are pending again. */
 static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_ops *ops)
 {
@@ -385,11 +401,11 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 	pthread_mutex_lock(&t->lock);
 	if (place_then(t, now, &then))
 		span = pageset_span(&t->left, then);
-	/* During the restore the neighbours may not be mapped yet. */
-	span = span < AROUND ? span : AROUND;
-	span = span && !t->complete ? 1 : span;
-	if (span)
+	if (span) {
+		span = span < fault_window(t, then) ? span : t->window;
+		t->next_fault = then + (span << MEM_PAGE_SHIFT);
 		take_pages(t, then, span);
+	}
 	pthread_mutex_unlock(&t->lock);
 	if (!span) { /* never had a page, or has it already */
 		done = place_pages(t, now, 1, NULL);
@@ -489,9 +505,10 @@ void lazytask_serve(struct lazytask *t, const struct lazytask_ops *ops)
 		n_pending = kept;
 		if (t->over || (!n_pending && k < EVENTS - n_pending))
 			break;
-		/* Refused, and its event is not here yet: the program is on its way into it. */
+		/* Refused, and its event is not here yet: the program is on its way into it.  It must
+		 * get a CPU for that: no yield, this thread may be of real-time priority. */
 		if (!k)
-			sched_yield();
+			nanosleep(&(struct timespec){ 0, REFUSED_NS }, NULL);
 		if (n_pending == EVENTS) { /* let them fault again */
 			for (size_t i = 0; i < n_pending; i++)
 				wake(t, pending[i], 1);

@@ -37,10 +37,11 @@ struct lazytask {
 	_Atomic bool release;	 /* nobody else needs these pages of the store */
 	_Atomic bool complete;	 /* all its mappings are in place: a page without one is gone */
 	pthread_rwlock_t events; /* see above */
-	pthread_mutex_t lock;	 /* left, cursor */
+	pthread_mutex_t lock;	 /* left to window */
 	struct pageset left;
 	uint64_t in_hand;	 /* pages taken out of `left` that may have to go back */
 	uint64_t cursor;
+	uint64_t next_fault, window; /* where the pages of the last fault ended, and how many they were */
 	struct place *places;
 	size_t nr_places;
 	_Atomic bool over; /* its address space ended */
