@@ -22,7 +22,7 @@
 #define SHIM_SHARED "pmigrate/shared/"
 
 /* Mappings up to this size are CRIU's to dump. */
-#define SHIM_FLOOR (2ull << 20)
+#define SHIM_FLOOR (128u << 10)
 
 struct shim_vma {
 	uint64_t start, end, offset, ino;

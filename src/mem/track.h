@@ -43,7 +43,7 @@ struct track_opts {
 	pid_t init;	    /* the container's first process, as seen here */
 	const char *cgroup; /* absolute directory holding all its processes, or NULL */
 	uint64_t small;	    /* private mappings of at most this many bytes are left to CRIU's
-			     * own dump (with the shim: 2 MiB); 0: none are */
+			     * own dump (with the shim: SHIM_FLOOR); 0: none are */
 	bool anon_only;	    /* written pages of private file mappings are left to CRIU too: looking
 			     * for them costs 30 ms a GiB that is mapped in */
 	unsigned threads;   /* of the final scan; 0: the CPUs, at most 4 */

@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "criu/obstacles.h"
 #include "criu/rpc.h"
+#include "criu/shim_text.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
 #include "move/fault.h"
@@ -21,7 +22,6 @@
 
 enum {
 	ROUNDS_MAX = 30,
-	SMALL = 2 << 20, /* SHIM_FLOOR */
 	LOOKS = 3,	 /* for obstacles */
 	LOOK_MS = 100,	 /* between two of them */
 	STOP_MS = 2000,
@@ -190,7 +190,7 @@ static int let_go(void *arg, struct err *e)
 
 static struct track_opts track_opts(const struct ct_parts *parts)
 {
-	return (struct track_opts){ .init = parts->init, .cgroup = parts->freezer, .small = SMALL,
+	return (struct track_opts){ .init = parts->init, .cgroup = parts->freezer, .small = SHIM_FLOOR,
 				    .anon_only = true };
 }
 
