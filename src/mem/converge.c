@@ -16,7 +16,7 @@ enum {
 #define TOO_LONG_S  0.5
 /* A round that takes less is not worth having another: freezing costs more. */
 #define LEAST_GAIN  0.8
-#define MAX_PAUSE_S 2.0
+#define MAX_PAUSE_S 20.0
 /* Looking costs the server too. */
 #define MIN_INTERVAL_S 0.02
 /* Pages may always arise between two looks; so few are not worth a round. */
