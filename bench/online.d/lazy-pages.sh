@@ -23,7 +23,7 @@ lazy_pages_move() { # FROM TO
 	}
 	net_switch "$1" "$2"
 	# All of it must be there before the next move.
-	on "$2" timeout 100 sh -c 'while pgrep -f "criu lazy-pages" >/dev/null; do sleep 0.05; done'
+	on "$2" timeout 100 sh -c 'while pgrep -x criu >/dev/null; do sleep 0.05; done'
 	on "$1" sh -c 'runc delete -f ct; rm -rf /dev/shm/i/*' >/dev/null 2>&1 || :
 }
 lazy_pages_end() { runc_end; }
