@@ -28,6 +28,7 @@ struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s
 	t->nr = nr;
 	t->store = s;
 	pageset_move(&t->left, left);
+	store_hot(s, nr, &t->hot);
 	t->places = xcalloc(1, sizeof(*t->places));
 	t->places[0] = (struct place){ 0, 0, MEMMSG_MAX_ADDR };
 	t->nr_places = 1;
@@ -47,6 +48,7 @@ void lazytask_free(struct lazytask *t)
 		return;
 	close_fd(&t->uffd);
 	pageset_fini(&t->left);
+	pageset_fini(&t->hot);
 	pageset_fini(&t->wanted);
 	free(t->places);
 	pthread_rwlock_destroy(&t->events);
@@ -251,26 +253,61 @@ static void settled(struct lazytask *t, uint64_t start, uint64_t n, uint64_t don
 		pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), n - done);
 }
 
+/* Up to max of the hot pages that are still owed, each but once; 0: there are none.  Under lock. */
+static uint64_t next_hot(struct lazytask *t, uint64_t max, uint64_t *start)
+{
+	while (t->hot_at < t->hot.n) {
+		struct run *hot = &t->hot.v[t->hot_at];
+		size_t i = pageset_seek(&t->left, hot->start);
+		const struct run *owed = i < t->left.n ? &t->left.v[i] : NULL;
+		uint64_t end;
+
+		if (!hot->pages || !owed || owed->start >= run_end(hot)) {
+			t->hot_at++;
+			continue;
+		}
+		*start = owed->start > hot->start ? owed->start : hot->start;
+		end = run_end(owed) < run_end(hot) ? run_end(owed) : run_end(hot);
+		if (end - *start > max << MEM_PAGE_SHIFT)
+			end = *start + (max << MEM_PAGE_SHIFT);
+		*hot = (struct run){ end, (run_end(hot) - end) >> MEM_PAGE_SHIFT };
+		return (end - *start) >> MEM_PAGE_SHIFT;
+	}
+	return 0;
+}
+
+/* Up to max that are owed behind the cursor, and then from the beginning; 0: nothing is.  Under lock. */
+static uint64_t next_owed(struct lazytask *t, uint64_t max, uint64_t *start)
+{
+	size_t i = pageset_seek(&t->left, t->cursor);
+	uint64_t n;
+
+	if (i == t->left.n)
+		i = 0;
+	if (i == t->left.n)
+		return 0;
+	*start = t->left.v[i].start;
+	if (*start < t->cursor && t->cursor < run_end(&t->left.v[i]))
+		*start = t->cursor;
+	n = (run_end(&t->left.v[i]) - *start) >> MEM_PAGE_SHIFT;
+	n = n < max ? n : max;
+	t->cursor = *start + (n << MEM_PAGE_SHIFT);
+	return n;
+}
+
 long lazytask_fill(struct lazytask *t, uint64_t max)
 {
 	uint64_t start = 0, n = 0, done;
 	bool absent;
-	size_t i;
 
 	pthread_rwlock_rdlock(&t->events);
 	pthread_mutex_lock(&t->lock);
-	i = pageset_seek(&t->left, t->cursor);
-	if (i == t->left.n)
-		i = 0;
-	if (i < t->left.n && !t->over) {
-		start = t->left.v[i].start;
-		if (start < t->cursor && t->cursor < run_end(&t->left.v[i]))
-			start = t->cursor;
-		n = (run_end(&t->left.v[i]) - start) >> MEM_PAGE_SHIFT;
-		n = n < max ? n : max;
-		take_pages(t, start, n);
-		t->cursor = start + (n << MEM_PAGE_SHIFT);
+	if (!t->over) {
+		n = next_hot(t, max, &start);
+		n = n ? n : next_owed(t, max, &start);
 	}
+	if (n)
+		take_pages(t, start, n);
 	pthread_mutex_unlock(&t->lock);
 	done = n ? settle(t, start, n, &absent) : 0;
 	pthread_mutex_lock(&t->lock);

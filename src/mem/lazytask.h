@@ -41,6 +41,8 @@ struct lazytask {
 	struct pageset left;
 	uint64_t in_hand;	 /* pages taken out of `left` that may have to go back */
 	uint64_t cursor;
+	struct pageset hot; /* filled first; begins at run hot_at */
+	size_t hot_at;
 	uint64_t next_fault, window; /* where the pages of the last fault ended, and how many they were */
 	struct place *places;
 	size_t nr_places;

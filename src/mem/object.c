@@ -8,6 +8,8 @@
 #include "base/own.h"
 #include "mem/maps.h"
 
+enum { HOT_MOST = 4096 /* pages: the latest rounds that fit */ };
+
 /* A memory file with the object's name, so that it looks as it did at the source. */
 int object_open_shared(struct object *o, const struct memobj *d, struct err *e)
 {
@@ -37,6 +39,7 @@ void object_empty(struct stock *s, struct object *o)
 	slots_fini(&o->slots, &s->arena);
 	pageset_fini(&o->coming);
 	pageset_fini(&o->present);
+	pageset_fini(&o->hot);
 	o->listing = o->listed = false;
 }
 
@@ -45,6 +48,7 @@ void object_free(struct stock *s, struct object *o)
 	slots_fini(&o->slots, &s->arena);
 	pageset_fini(&o->coming);
 	pageset_fini(&o->present);
+	pageset_fini(&o->hot);
 	close_fd(&o->fd);
 	pthread_rwlock_destroy(&o->life);
 	pthread_mutex_destroy(&o->lock);
@@ -87,6 +91,21 @@ static int no_memory(struct err *e)
 	return err_hint(e, "the destination has too little free memory");
 }
 
+/* The first round brings everything; what comes later is in use. Under o->lock. */
+static void note_hot(const struct stock *s, struct object *o, uint64_t addr, unsigned n)
+{
+	if (s->barriers && !o->listed)
+		pageset_add(&o->hot, addr, n);
+}
+
+void object_barrier(struct object *o)
+{
+	pthread_mutex_lock(&o->lock);
+	if (!o->listed && o->hot.pages > HOT_MOST)
+		pageset_clear(&o->hot);
+	pthread_mutex_unlock(&o->lock);
+}
+
 /* Data for a part of one slot. */
 int object_data(struct stock *s, struct object *o, uint64_t addr, unsigned n, bool dense,
 		    const uint8_t *data, struct err *e)
@@ -119,6 +138,7 @@ int object_data(struct stock *s, struct object *o, uint64_t addr, unsigned n, bo
 		one->writers--;
 	}
 	book(s, one, first, n, false);
+	note_hot(s, o, addr, n);
 	pthread_mutex_unlock(&o->lock);
 	return 0;
 }
@@ -138,6 +158,7 @@ void object_zero(struct stock *s, struct object *o, uint64_t addr, unsigned n)
 		s->zero_pages -= zero;
 	}
 	book(s, one, first, n, true);
+	note_hot(s, o, addr, n);
 	pthread_mutex_unlock(&o->lock);
 }
 

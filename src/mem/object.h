@@ -22,6 +22,7 @@
 struct stock {
 	struct arena arena;
 	_Atomic uint64_t data_pages, zero_pages, peak, again;
+	_Atomic unsigned barriers; /* rounds that ended */
 };
 
 struct object {
@@ -36,6 +37,7 @@ struct object {
 	struct slots slots; /* of a shared object: bitmaps only, data is NULL */
 	int fd;		    /* of a shared object */
 	struct pageset coming, present;
+	struct pageset hot; /* see store_hot */
 	bool listing, listed; /* a list is arriving; one has arrived */
 };
 
@@ -53,6 +55,9 @@ void object_zero(struct stock *s, struct object *o, uint64_t addr, unsigned n);
 void object_drop(struct stock *s, struct object *o, uint64_t start, uint64_t pages);
 /* A shared object's file gets a hole. */
 void object_punch(struct object *o, uint64_t start, uint64_t pages);
+
+/* A round ended. */
+void object_barrier(struct object *o);
 
 /* `coming` is complete: it becomes `present`, what it does not name goes.  `lock` is held. */
 void object_finish_list(struct stock *s, struct object *o);

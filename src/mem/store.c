@@ -323,8 +323,10 @@ static int take_sync(struct store *s, struct peer *from, const struct frame *f, 
 
 		pthread_rwlock_rdlock(&o->life);
 		missing += o->gone ? 0 : object_missing(o);
+		object_barrier(o);
 		pthread_rwlock_unlock(&o->life);
 	}
+	s->stock.barriers++;
 	pthread_rwlock_unlock(&s->lock);
 	if (!from)
 		return 0;
@@ -412,6 +414,19 @@ int store_present(struct store *s, uint32_t nr, struct pageset *out, struct err 
 	object_let(o);
 	return ret < 0 ? err_set(e, ERR_ABSENT, "no list of pages came for memory object %" PRIu32, nr)
 		       : 0;
+}
+
+void store_hot(struct store *s, uint32_t nr, struct pageset *out)
+{
+	struct object *o = object_hold(s, nr);
+
+	pageset_clear(out);
+	if (!o)
+		return;
+	pthread_mutex_lock(&o->lock);
+	pageset_add_set(out, &o->hot);
+	pthread_mutex_unlock(&o->lock);
+	object_let(o);
 }
 
 int store_missing(struct store *s, uint32_t nr, struct pageset *out, struct err *e)

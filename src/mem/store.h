@@ -57,7 +57,9 @@ uint32_t store_find_shared(struct store *s, uint64_t dev, uint64_t ino);
  * that it does not name have been dropped, so that list and store agree but for
  * what is missing.  ERR_ABSENT when no list came. */
 int store_present(struct store *s, uint32_t nr, struct pageset *out, struct err *e);
-/* Of these, what is not here yet. */
+/* What came in the latest rounds, some thousand pages: the program will touch it first.  Fills *out. */
+void store_hot(struct store *s, uint32_t nr, struct pageset *out);
+/* Of the list, what is not here yet. */
 int store_missing(struct store *s, uint32_t nr, struct pageset *out, struct err *e);
 
 /* Copies `pages` pages from addr on into buf, for pages that CRIU must find in its
