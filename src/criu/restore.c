@@ -74,7 +74,7 @@ static int on_notify(void *arg, const char *script, pid_t pid)
 	(void)pid;
 	log_debug("criu restore: %s after %.1f ms", script,
 		  (double)(clock_ns() - h->since_ns) / 1e6);
-	if (strcmp(script, "post-setup-namespaces") == 0) /* the first process is there */
+	if (strcmp(script, "setup-namespaces") == 0) /* the first process is there, and forks the others */
 		return park_begin(h);
 	if (strcmp(script, "post-restore") == 0)
 		return park_end(h);
