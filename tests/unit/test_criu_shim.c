@@ -83,8 +83,8 @@ static void only_large_private_memory_is_hidden(void **state)
 	} cases[] = {
 		{ "1000000-2000000 rw-p 0 00:00 0 \nVmFlags: rd wr \n", true },
 		{ "1000000-2000000 rw-p 0 00:00 0 [heap]\nVmFlags: rd wr \n", true },
-		{ "1000000-1200000 rw-p 0 00:00 0 \nVmFlags: rd wr \n", false },
-		{ "1000000-1201000 rw-p 0 00:00 0 \nVmFlags: rd wr \n", true },
+		{ "1000000-1020000 rw-p 0 00:00 0 \nVmFlags: rd wr \n", false },
+		{ "1000000-1021000 rw-p 0 00:00 0 \nVmFlags: rd wr \n", true },
 		{ "1000000-2000000 rw-s 0 00:01 5 /dev/zero (deleted)\nVmFlags: rd \n", false },
 		{ "1000000-2000000 rw-p 0 fe:00 5 /lib/x\nVmFlags: rd wr \n", false },
 		{ "1000000-2000000 rw-p 0 00:00 0 [stack]\nVmFlags: rd wr gd \n", false },
