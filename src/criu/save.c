@@ -2,6 +2,8 @@
 #include "criu/save.h"
 
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -23,7 +25,7 @@ enum {
 	MOUNTINFO_MAX = 4 << 20,
 	IMAGE_MAX = 64 << 20,
 	ARMED_MAX = 512, /* each is a descriptor at the destination */
-	DUMP_MS = 120000,
+	DUMP_MS = 720000, /* waiting at the gate included */
 };
 
 const char *const criu_trusted_fs[] = { "hugetlbfs", NULL };
@@ -40,6 +42,11 @@ struct save {
 	struct criu *criu;
 	int images;
 	int shim;	 /* shimdir, or -1 */
+	int gate;	 /* of the dump, while it is open */
+	bool begun;	 /* the dump was asked for; its thread: */
+	pthread_t dumper;
+	int dump_ret;
+	struct err dump_err;
 	struct strv put; /* pids that shimdir knows, as text */
 	struct shim_object *armed; /* shared objects that CRIU finds empty */
 	size_t n_armed;
@@ -96,7 +103,7 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
 	s->ghost_max = o->ghost_max;
 	s->memory = o->memory;
 	s->freezer = (struct freezer)FREEZER_INIT;
-	s->shim = -1;
+	s->shim = s->gate = -1;
 	s->images = imgdir_open(e);
 	if (s->images < 0 || read_mounts(s, e) < 0 ||
 	    freezer_open(&s->freezer, o->freezer_dir, true, e) < 0 ||
@@ -112,6 +119,11 @@ void save_free(struct save *s)
 {
 	if (!s)
 		return;
+	if (s->begun) {
+		kill(criu_pid(s->criu), SIGKILL);
+		pthread_join(s->dumper, NULL);
+	}
+	close_fd(&s->gate);
 	criu_free(s->criu); /* first: it must not look at thawed processes */
 	freezer_close(&s->freezer);
 	close_fd(&s->images);
@@ -211,7 +223,7 @@ int save_thaw(struct save *s, struct err *e)
 	return freezer_thaw(&s->freezer, e);
 }
 
-int save_dump(struct save *s, struct err *e)
+static int dump(struct save *s, struct err *e)
 {
 	const struct dump_opts o = {
 		.init = s->init,
@@ -225,7 +237,46 @@ int save_dump(struct save *s, struct err *e)
 		.timeout_ms = DUMP_MS,
 	};
 
-	return criu_dump(s->criu, &o, e) < 0 ? -1 : save_mend(s->images, s->rootfs, e);
+	return criu_dump(s->criu, &o, e);
+}
+
+static void *dump_main(void *arg)
+{
+	struct save *s = arg;
+
+	s->dump_ret = dump(s, &s->dump_err);
+	return NULL;
+}
+
+int save_begin(struct save *s, struct err *e)
+{
+	/* Without the library nothing makes it wait. */
+	if (s->shim < 0 || s->begun)
+		return 0;
+	if (shimdir_make_gate(s->shim, e) < 0)
+		return -1;
+	s->dump_err = (struct err)ERR_INIT;
+	s->begun = pthread_create(&s->dumper, NULL, dump_main, s) == 0;
+	return s->begun ? 0 : err_set(e, ERR_SYS, "cannot start a thread");
+}
+
+int save_dump(struct save *s, struct err *e)
+{
+	int ret;
+
+	if (s->begun) {
+		s->gate = shimdir_open_gate(s->shim, e);
+		if (s->gate < 0)
+			return -1;
+		pthread_join(s->dumper, NULL);
+		s->begun = false;
+		ret = s->dump_ret;
+		if (ret < 0)
+			*e = s->dump_err;
+	} else {
+		ret = dump(s, e);
+	}
+	return ret < 0 ? -1 : save_mend(s->images, s->rootfs, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for. */

@@ -3,7 +3,7 @@
  * criu/save.h - the source's side of a live move: everything ready while the
  * container runs, then frozen and saved.
  *
- *	running   save_prepare ── (mem round ── save_look)* ── [save_arm]
+ *	running   save_prepare ── (mem round ── save_look)* ── [save_arm] ── [save_begin]
  *	frozen    save_freeze ── save_dump ── save_check
  *	          save_disarm ── COMMIT, or save_free (thaws)
  *
@@ -67,6 +67,12 @@ int save_look(struct save *s, const struct track *t, struct err *e);
  */
 int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n,
 	     struct err *e);
+
+/*
+ * Still running: CRIU gets its request and does what it can before it looks at the container; save_dump lets it go on.
+ * Nothing happens where CRIU cannot be made to wait (no preload library).
+ */
+int save_begin(struct save *s, struct err *e);
 
 int save_freeze(struct save *s, int timeout_ms, struct err *e);
 int save_thaw(struct save *s, struct err *e);

@@ -12,6 +12,9 @@
  *	pread(…, pagemap)        the same, for kernels without PAGEMAP_SCAN
  *	lseek(SEEK_DATA)         of shared memory that the agent moves: no data
  *
+ * And CRIU waits (alarm, the last thing before it looks at the container) until the container is frozen: what it does
+ * before that need not be in the freeze.
+ *
  * Everything else, every process the agent does not track, and any doubt goes
  * to the kernel.  The files that they share are described in shim_text.h; the
  * environment names their directory.  CRIU is asked to look at one mapping at a
@@ -31,6 +34,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -422,6 +426,24 @@ INSTEAD ssize_t pread64(int fd, void *buf, size_t len, off64_t offset)
 INSTEAD ssize_t pread(int fd, void *buf, size_t len, off_t offset)
 {
 	return pread64(fd, buf, len, offset);
+}
+
+/* CRIU limits the time for seizing the processes, first of all. */
+INSTEAD unsigned alarm(unsigned seconds)
+{
+	static bool passed;
+	struct itimerval now = { .it_value.tv_sec = seconds }, was = { 0 };
+
+	if (seconds && !passed && dir_fd() >= 0) {
+		int saved = errno, gate = (int)syscall(SYS_openat, dir_fd(), "gate", O_RDONLY | O_CLOEXEC, 0);
+
+		passed = true;
+		if (gate >= 0)
+			close(gate);
+		errno = saved;
+	}
+	syscall(SYS_setitimer, ITIMER_REAL, &now, &was);
+	return (unsigned)was.it_value.tv_sec + (was.it_value.tv_usec > 0);
 }
 
 /* Is it one of the agent's shared memory objects? */

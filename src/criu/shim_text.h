@@ -9,6 +9,8 @@
  *	                           in the last round; its presence means: tracked
  *	               guards-PID  empty: the process has guard regions, look for yourself
  *	               shm         "DEV INO" of shared memory that travels by itself
+ *	               gate        a FIFO: a dump stops before its first look at the container until the
+ *	                           agent opens it
  *	shim writes    hidden-PID  "START-END": private mappings whose pages it hid from CRIU
  */
 #ifndef CRIU_SHIM_TEXT_H

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -122,6 +123,19 @@ int shimdir_put_shm(int dir, const struct shim_object *objects, size_t n, struct
 		putf(&text, "%llx %llu\n", (unsigned long long)objects[i].dev,
 		     (unsigned long long)objects[i].ino);
 	return imgdir_put(dir, "shm", text.data, text.len, e);
+}
+
+int shimdir_make_gate(int dir, struct err *e)
+{
+	return mkfifoat(dir, "gate", 0600) < 0 ? err_sys(e, "cannot make a gate for the dump") : 0;
+}
+
+int shimdir_open_gate(int dir, struct err *e)
+{
+	/* For both: so it neither waits for CRIU nor fails without it. */
+	int fd = openat(dir, "gate", O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(e, "cannot open the dump's gate") : fd;
 }
 
 int shim_hidden_parse(const char *text, struct pageset *out, struct err *e)

@@ -43,6 +43,10 @@ struct shim_object {
 /* All shared objects that travel by themselves; replaces the list. */
 int shimdir_put_shm(int dir, const struct shim_object *objects, size_t n, struct err *e);
 
+/* The dump's gate: made when the dump is asked for, opened when it may begin; opened it stays while the descriptor lives. */
+int shimdir_make_gate(int dir, struct err *e);
+int shimdir_open_gate(int dir, struct err *e);
+
 /* After the dump: which private mappings CRIU was shown without pages.  Empty when none. */
 int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct err *e);
 

@@ -419,6 +419,8 @@ int online_step_arm(void *ctx, struct err *e)
 		return -1;
 	if (o->parts.routed && hold_open(&o->hold, &s->desc.addresses, &why) < 0)
 		log_info("packets are not held at the switch: %s", why.msg);
+	if (save_begin(o->save, e) < 0)
+		return -1;
 	/* The last rounds of all kinds, short: what the arming took has been seen. */
 	if (o->track && o->iterate) {
 		struct track_round r;
