@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 
 #include "base/own.h"
 #include "criu/obstacles.h"
@@ -104,6 +105,17 @@ const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *inf
 	if (strstr(link, "[eventfd]") && mode && strtoul(mode + 18, NULL, 10))
 		return &semaphore;
 	return NULL;
+}
+
+/* "inotify wd:1 ino:2afe sdev:100001 mask:…", the kernel's own form of a device number in hexadecimal. */
+bool obstacle_watches(const char *info, dev_t dev)
+{
+	unsigned long want = (unsigned long)major(dev) << 20 | minor(dev);
+
+	while ((info = strstr(info, " sdev:")))
+		if (strtoul(info += 6, NULL, 16) == want)
+			return true;
+	return false;
 }
 
 /*

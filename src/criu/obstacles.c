@@ -271,13 +271,17 @@ static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char 
 	own_free char *info = NULL;
 	const struct obstacle_rule *r;
 
-	if (strncmp(link, "pipe:[", 6) != 0 && strcmp(link, "anon_inode:[eventfd]") != 0)
+	bool watches = strcmp(link, "anon_inode:inotify") == 0;
+
+	if (!watches && strncmp(link, "pipe:[", 6) != 0 && strcmp(link, "anon_inode:[eventfd]") != 0)
 		return;
 	name = xasprintf("fdinfo/%s", fd);
 	info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
 	r = info ? obstacle_of_fdinfo(link, info) : NULL;
 	if (r)
 		obstacles_found(l, pid, r, object);
+	if (info && watches)
+		obstacles_look_at_watches(l, pid, info, object);
 }
 
 static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)

@@ -58,6 +58,8 @@ struct obstacle_rule {
 const struct obstacle_rule *obstacle_of_link(const char *link);
 /* The modes in its fdinfo (`info`), for a link of a pipe or an eventfd. */
 const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *info);
+/* Does this fdinfo of an inotify watch something on file system `dev` (as st_dev)? */
+bool obstacle_watches(const char *info, dev_t dev);
 /* By the kernel's name for a socket's protocol (xattr system.sockprotoname). */
 const struct obstacle_rule *obstacle_of_socket(const char *protocol);
 /* By the name of a namespace in /proc/PID/ns, when it is not the first process's. */

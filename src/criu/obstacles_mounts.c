@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 /* The mounts of a container, for criu/obstacles.h. */
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 
 #include "base/own.h"
 #include "criu/obstacles_priv.h"
@@ -61,6 +63,22 @@ static void look_at_mount(struct look *l, pid_t pid, char *line)
 		obstacles_found(l, pid, &partial, object);
 	if (lstat(at, &st) == 0 && S_ISSOCK(st.st_mode))
 		obstacles_found(l, pid, &socket_mount, object);
+}
+
+/* CRIU finds the file by its handle, which a tmpfs understands only for mounts that CRIU made itself. */
+void obstacles_look_at_watches(struct look *l, pid_t pid, const char *info, const char *object)
+{
+	static const struct obstacle_rule in_memory = {
+		"it watches files of a private area that lies in memory (tmpfs)",
+		"put the private area on a disk, or stop the program", true
+	};
+	own_free char *root = xasprintf("/proc/%d/root", (int)l->init);
+	struct statfs fs;
+	struct stat st;
+
+	if (statfs(root, &fs) == 0 && fs.f_type == TMPFS_MAGIC && stat(root, &st) == 0 &&
+	    obstacle_watches(info, st.st_dev))
+		obstacles_found(l, pid, &in_memory, object);
 }
 
 /* Each mount namespace once; its text is kept. */

@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -60,6 +61,10 @@ static void modes(void **state)
 	assert_null(obstacle_of_fdinfo("anon_inode:[eventfd]",
 				       "flags:\t040002\neventfd-count: 3\neventfd-semaphore: 0\n"));
 	assert_null(obstacle_of_fdinfo("anon_inode:[eventfd]", ""));
+	assert_true(obstacle_watches("pos:\t0\ninotify wd:2 ino:9 sdev:800002 mask:3\ninotify wd:1 ino:2afe sdev:55 mask:fc6\n",
+				     makedev(0, 0x55)));
+	assert_false(obstacle_watches("inotify wd:1 ino:55 sdev:800002 mask:55 sdev:\n", makedev(0, 0x55)));
+	assert_false(obstacle_watches("", 0));
 }
 
 static void groups(void **state)
