@@ -317,7 +317,8 @@ enum scan_result scan_private(const struct scan_space *s, const struct map *m, b
 	if (s->soft)
 		return soft_private(s->soft, s->pagemap, m, present, dirty, NULL) ? SCAN_TRACKED
 											    : SCAN_GONE;
-	if (s->uffd < 0)
+	/* The last look at a file's mapping: copies that look clean may not be (scan.h). */
+	if (s->uffd < 0 || (!arm && m->kind == MAP_KIND_FILE))
 		r = SCAN_WHOLE;
 	else if (!arm && present && m->kind == MAP_KIND_ANON)
 		r = walk_tracked(s, m, present, dirty);

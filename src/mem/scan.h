@@ -11,6 +11,9 @@
  *    table that went (MADV_DONTNEED since Linux 6.14) counts as all written.
  *  - A marker left in a private file mapping looks like swap: it is told apart by the swap
  *    type in /proc/PID/pagemap.
+ *  - A page of a private file mapping that was given back (MADV_DONTNEED) leaves a marker behind; the
+ *    next write makes a private copy of the file's page that still looks clean until the instruction
+ *    has run again, and a freeze may come in between.  So without `arm` all copies count as dirty.
  *  - Bits survive mremap on Linux before 6.12.11 although the registration does not: so
  *    what was not registered is taken whole, whatever the bits say.
  *  - Registering a part of a mapping (it grew since we looked) splits it, and a program's own

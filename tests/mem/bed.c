@@ -308,7 +308,8 @@ static void compare_space(struct verdict *v, const struct track *t, struct store
 	mem = open(path, O_RDONLY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", (int)s->pid);
 	pagemap = open(path, O_RDONLY | O_CLOEXEC);
-	if (mem < 0 || pagemap < 0 || maps_read_pid(&now, s->pid, false, NULL) < 0)
+	/* With VmFlags: glibc 2.41's random numbers are in droppable memory, which is not ours. */
+	if (mem < 0 || pagemap < 0 || maps_read_pid(&now, s->pid, true, NULL) < 0)
 		bed_die("process %d is gone", (int)s->pid);
 	for (size_t i = 0; i < now.n; i++)
 		if (track_covers(t, &now.v[i]))
