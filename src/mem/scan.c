@@ -255,31 +255,56 @@ static enum scan_result walk_private(const struct scan_space *s, const struct ma
 	return SCAN_TRACKED;
 }
 
+/* Offsets of the object for a stretch of the mapping. */
+static void add_offsets(struct pageset *dirty, const struct map *m, uint64_t start, uint64_t end)
+{
+	if (start < end)
+		pageset_add(dirty, start - m->start + m->offset, (end - start) >> MEM_PAGE_SHIFT);
+}
+
+/* All that the masks select, in offsets of the object. */
+static enum scan_result collect(const struct scan_space *s, const struct map *m,
+				struct pm_scan_arg_ *arg, struct pageset *out)
+{
+	static _Thread_local struct page_region_ v[REGIONS];
+
+	arg->size = sizeof(*arg);
+	arg->start = m->start;
+	arg->end = m->end;
+	while (arg->start < m->end) {
+		long n = scan_some(s->pagemap, arg, v);
+
+		if (n < 0)
+			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
+		for (long i = 0; i < n; i++)
+			add_offsets(out, m, v[i].start, v[i].end);
+		arg->start = arg->walk_end > arg->start ? arg->walk_end : m->end;
+	}
+	return SCAN_TRACKED;
+}
+
+/* The same, in addresses. */
+static enum scan_result collect_addresses(const struct scan_space *s, const struct map *m,
+					  struct pm_scan_arg_ *arg, struct pageset *out)
+{
+	struct map as_is = *m;
+
+	as_is.offset = m->start;
+	return collect(s, &as_is, arg, out);
+}
+
 /* What was written, or is not there: everything else was armed when it was there, and is. */
 static enum scan_result walk_uncertain(const struct scan_space *s, const struct map *m,
 				       struct pageset *out)
 {
-	static _Thread_local struct page_region_ v[REGIONS];
 	struct pm_scan_arg_ arg = {
-		.size = sizeof(arg),
 		.flags = SCAN_CHECK_WPASYNC,
-		.start = m->start,
-		.end = m->end,
 		.category_inverted = IS_PRESENT,
 		.category_anyof_mask = IS_WRITTEN | IS_PRESENT,
 		.return_mask = IS_WRITTEN,
 	};
 
-	while (arg.start < m->end) {
-		long n = scan_some(s->pagemap, &arg, v);
-
-		if (n < 0)
-			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
-		for (long i = 0; i < n; i++)
-			pageset_add(out, v[i].start, (v[i].end - v[i].start) >> MEM_PAGE_SHIFT);
-		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
-	}
-	return SCAN_TRACKED;
+	return collect_addresses(s, m, &arg, out);
 }
 
 /*
@@ -342,61 +367,28 @@ enum scan_result scan_private(const struct scan_space *s, const struct map *m, b
 	return r;
 }
 
-/* Offsets of the object for a stretch of the mapping. */
-static void add_offsets(struct pageset *dirty, const struct map *m, uint64_t start, uint64_t end)
-{
-	if (start < end)
-		pageset_add(dirty, start - m->start + m->offset, (end - start) >> MEM_PAGE_SHIFT);
-}
-
 /* The exact shape of masks that counts missing entries as written, see scan.h. */
 static enum scan_result walk_written(const struct scan_space *s, const struct map *m, bool arm,
 				     struct pageset *dirty)
 {
-	static _Thread_local struct page_region_ v[REGIONS];
 	struct pm_scan_arg_ arg = {
-		.size = sizeof(arg),
 		.flags = SCAN_CHECK_WPASYNC | (arm ? SCAN_WP_MATCHING : 0),
-		.start = m->start,
-		.end = m->end,
 		.category_mask = IS_WRITTEN,
 		.return_mask = IS_WRITTEN,
 	};
 
-	while (arg.start < m->end) {
-		long n = scan_some(s->pagemap, &arg, v);
-
-		if (n < 0)
-			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
-		for (long i = 0; i < n; i++)
-			add_offsets(dirty, m, v[i].start, v[i].end);
-		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
-	}
-	return SCAN_TRACKED;
+	return collect(s, m, &arg, dirty);
 }
 
 /* Where page tables are: after arming every entry in one is a page or a marker. */
 static void walk_tables(const struct scan_space *s, const struct map *m, struct pageset *tables)
 {
-	static _Thread_local struct page_region_ v[REGIONS];
 	struct pm_scan_arg_ arg = {
-		.size = sizeof(arg),
-		.start = m->start,
-		.end = m->end,
 		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
-		.return_mask = 0,
+		.return_mask = IS_PRESENT,
 	};
 
-	arg.return_mask = IS_PRESENT;
-	while (arg.start < m->end) {
-		long n = scan_some(s->pagemap, &arg, v);
-
-		if (n < 0)
-			return;
-		for (long i = 0; i < n; i++)
-			pageset_add(tables, v[i].start, (v[i].end - v[i].start) >> MEM_PAGE_SHIFT);
-		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
-	}
+	collect_addresses(s, m, &arg, tables);
 }
 
 enum scan_result scan_shared(const struct scan_space *s, const struct map *m, bool arm,
