@@ -21,6 +21,12 @@ memcheck_put a 701 -r ${SOFT_RATE:-20} -s 5000 -f 3 private=6 thp=4 stack=0.5 fi
 must on a pctl start 701 --wait
 memcheck_start c $IP
 
+# ---- an estimate, for which nobody is stopped
+expect_exit 0 on a "${SOFT[@]}" pmigrate c 701 c root@b --online --dry-run --batch
+rate=$(sed -n 's/.*"dirty_bps": *\([0-9]*\).*/\1/p' "$OUT")
+[ "${rate:-0}" -gt 10000 ] || fail "a dirty rate of ${rate:-none} under load: $(grep prediction "$OUT")"
+client_check c memcheck
+
 # ---- whole moves
 at=a to=b
 for ((n = 0; n < ${SOFT_MOVES:-3}; n++)); do
