@@ -3,11 +3,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/clock.h"
 
 static struct {
 	_Atomic int sig; /* first one seen */
@@ -52,6 +56,16 @@ int cancel_fd(void)
 void cancel_allow(bool on)
 {
 	state.off = !on;
+}
+
+int cancel_sleep_ms(unsigned ms, struct err *e)
+{
+	struct pollfd p = { .fd = cancel_fd(), .events = POLLIN };
+	uint64_t until = clock_ns() + ms * UINT64_C(1000000), now;
+
+	while (!cancel_requested() && (now = clock_ns()) < until)
+		poll(&p, 1, (int)((until - now) / 1000000 + 1));
+	return cancel_requested() ? cancel_err(e) : 0;
 }
 
 int cancel_err(struct err *e)

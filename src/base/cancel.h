@@ -22,6 +22,8 @@ bool cancel_requested(void);
 int cancel_fd(void);
 /* While off, signals are remembered but not reported.  On at the start. */
 void cancel_allow(bool on);
+/* Sleeps; -1 with cancel_err as soon as it is requested. */
+int cancel_sleep_ms(unsigned ms, struct err *e);
 /* ERR_CANCELLED "interrupted by signal N"; -1. */
 int cancel_err(struct err *e);
 

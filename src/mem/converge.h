@@ -47,8 +47,8 @@ void converge_decide(struct converge *c, const struct converge_round *rounds, si
 /*
  * How long to let the container run before the next round.  The first write to a page
  * after a scan costs it CONVERGE_FAULT_S (measured: 0.8 to 3 us, the most in a virtual machine that writes
- * everywhere); so that this stays below a tenth of its time, a
- * round that found many pages is not followed at once.  took_s: since that scan began.
+ * everywhere); so that this stays below a tenth of its time, a round that found many pages is not followed at
+ * once.  took_s: since that scan began.
  */
 #define CONVERGE_FAULT_S 3e-6
 double converge_pause(uint64_t dirty_pages, double took_s);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -341,8 +342,8 @@ int online_step_memory(void *ctx, struct err *e)
 		stopped_ns = r.attach_max_ns > stopped_ns ? r.attach_max_ns : stopped_ns;
 		converge_decide(&c, rounds, n + 1, &co);
 		tell_memory_round(s, &r, &c);
-		if (c.what == CONVERGE_AGAIN)
-			clock_sleep_ms((unsigned)(c.pause_s * 1e3));
+		if (c.what == CONVERGE_AGAIN && cancel_sleep_ms((unsigned)(c.pause_s * 1e3), e) < 0)
+			return -1;
 	}
 	event_decision(s->ev, "%s", c.why);
 	if (stopped_ns > STOPPED_TELL_NS)

@@ -6,11 +6,14 @@
 #include <stdint.h>
 #include <string.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <cmocka.h>
 
 #include "base/buf.h"
+#include "base/cancel.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
 #include "base/own.h"
@@ -227,6 +230,24 @@ static void test_strv(void **state)
 	assert_false(strv_has(&v, ""));
 }
 
+/* A long sleep ends with the signal. */
+static void test_sleep_is_cancelled(void **state)
+{
+	uint64_t begun = clock_ns();
+	struct err e = ERR_INIT;
+
+	(void)state;
+	cancel_install();
+	assert_int_equal(cancel_sleep_ms(2, &e), 0);
+	assert_true(clock_ns() - begun >= 2000000);
+	assert_int_equal(raise(SIGINT), 0);
+	assert_int_equal(cancel_sleep_ms(60000, &e), -1);
+	assert_int_equal(e.code, ERR_CANCELLED);
+	cancel_allow(false);
+	assert_int_equal(cancel_sleep_ms(2, &e), 0);
+	assert_true(clock_ns() - begun < UINT64_C(50000000000));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -241,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_spawn_reads_and_fails),
 		cmocka_unit_test(test_spawn_leaks_no_descriptor),
 		cmocka_unit_test(test_strv),
+		cmocka_unit_test(test_sleep_is_cancelled), /* the last: the signal stays seen */
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

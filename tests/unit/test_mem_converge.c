@@ -113,7 +113,7 @@ static void test_forecast(void **state)
 static void test_pause(void **state)
 {
 	(void)state;
-	/* 100,000 pages cost 160 ms of faults: not more often than each 1.6 s. */
+	/* 100,000 pages cost 300 ms of faults: not more often than each 3 s. */
 	assert_true(converge_pause(100000, 0.2) > 2.79 && converge_pause(100000, 0.2) < 2.81);
 	assert_true(converge_pause(100000, 3.1) == 0);
 	assert_true(converge_pause(10, 0.005) > 0.014);
