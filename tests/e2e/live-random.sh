@@ -45,12 +45,12 @@ break_it() { # KIND FROM TO
 
 # recover until nothing is undecided; what recover asks for when the memory is lost is answered: the source.
 settle() { # FROM TO
-	local from=$1 to=$2 i id
-	for ((i = 0; i < 60; i++)); do
+	local from=$1 to=$2 id deadline=$((SECONDS + 60 * ${TIME_FACTOR:-1}))
+	while [ $SECONDS -lt $deadline ]; do
 		on "$from" timeout 60 pmigrate recover >"$OUT" 2>&1 || :
 		on "$to" timeout 60 pmigrate recover >>"$OUT" 2>&1 || :
 		if grep -q -e 'recover --undo' "$OUT"; then
-			id=$(grep -o -e 'recover --undo [^ ]*' "$OUT" | head -n 1 | sed 's/.* //')
+			id=$(sed -n 's/.*recover --undo \([^ ;]*\).*/\1/p' "$OUT" | head -n 1)
 			undecided=$((undecided + 1))
 			client_lost=1
 			on "$from" pmigrate recover --undo "$id" >>"$OUT" 2>&1 || :
@@ -86,6 +86,7 @@ for ((round = 1; round <= ROUNDS; round++)); do
 		;;
 	esac
 	code=0
+	timeout 120 tail -s 0.1 -f --pid="$command" /dev/null || { cat "$bg_out" >&2 && fail "$what: the command does not end"; }
 	wait "$command" || code=$?
 	settle "$from" "$to"
 	states="$(state_on a 301) $(state_on b 301)"
