@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -16,7 +17,7 @@
 #include "base/own.h"
 #include "criu/cgroups.h"
 
-enum { PIDS_MAX = 4 << 20 };
+enum { PIDS_MAX = 4 << 20, STATUS_MAX = 64 << 10 };
 
 /* Thaws at the end of its input, unless it was told "done" and said so. */
 static const char guard_script[] =
@@ -175,6 +176,34 @@ int freezer_freeze(struct freezer *f, int timeout_ms, struct err *e)
 		if (!f->v2 && nr % 50 == 49)
 			freezer_order(f, NULL);
 		nap(f, nr);
+	}
+}
+
+int freezer_guard_fd(const struct freezer *f)
+{
+	return f->guard.pid > 0 ? f->guard.in : -1;
+}
+
+int freezer_wait_untraced(pid_t pid, int timeout_ms, struct err *e)
+{
+	uint64_t deadline = clock_deadline(timeout_ms);
+	own_free char *path = xasprintf("/proc/%d/status", (int)pid);
+
+	for (;;) {
+		own_free char *text = NULL;
+		const char *at;
+		int tracer;
+
+		if (file_read(AT_FDCWD, path, STATUS_MAX, &text, NULL, NULL) < 0)
+			return 0; /* it is gone */
+		at = strstr(text, "\nTracerPid:");
+		if (!at || sscanf(at, "\nTracerPid: %d", &tracer) != 1 || tracer == 0)
+			return 0;
+		if (clock_left_ms(deadline) == 0) {
+			err_set(e, ERR_TIMEOUT, "process %d is traced by process %d", (int)pid, tracer);
+			return err_hint(e, "a CRIU that does not end, or a debugger: look at it with ps");
+		}
+		clock_sleep_ms(5);
 	}
 }
 

@@ -13,7 +13,8 @@
  *	                  ── COMMIT ── freezer_thaw
  *
  * The guard is a process of its own that waits for the end of a pipe: it costs
- * nothing, survives any death of ours, and is started before the freeze.
+ * nothing, survives any death of ours, and is started before the freeze.  A CRIU that dumps holds
+ * that pipe, too: it ends what it has begun when we die, and leaves the cgroup frozen as it found it.
  */
 #ifndef CRIU_FREEZE_H
 #define CRIU_FREEZE_H
@@ -54,6 +55,12 @@ int freezer_order(struct freezer *f, struct err *e);
 
 /* Are all stopped now? 1, 0, or -1. */
 int freezer_is_frozen(struct freezer *f, struct err *e);
+
+/* The guard's pipe, for a process that it shall wait for as for us: borrowed; -1: there is no guard. */
+int freezer_guard_fd(const struct freezer *f);
+
+/* Waits until nobody traces process `pid`, which CRIU may still do after our death, at most timeout_ms. */
+int freezer_wait_untraced(pid_t pid, int timeout_ms, struct err *e);
 
 /* Before COMMIT is written: from now on a death of ours leaves the container frozen. */
 int freezer_disarm(struct freezer *f, struct err *e);

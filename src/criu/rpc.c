@@ -66,6 +66,7 @@ int criu_start(struct criu **out, const struct criu_opts *o, struct err *e)
 	s.pass_fds = o->fds;
 	s.n_pass_fds = o->n_fds;
 	s.netns = o->netns;
+	s.outlive = o->outlive;
 	if (child_start(&c->child, &s, e) < 0) {
 		criu_free(c);
 		return -1;

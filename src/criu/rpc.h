@@ -32,6 +32,7 @@ struct criu_opts {
 	const char *const *env; /* "K=V"…, for that library; NULL-terminated or NULL */
 	const int *fds;		/* it inherits these under their own numbers */
 	size_t n_fds;
+	bool outlive;		/* does not die with us; idle it ends all the same, as its socket closes */
 };
 
 /* CRIU's numbers as one: 4.2 -> 40200, 4.2.1 -> 40201. */
@@ -39,7 +40,7 @@ enum { CRIU_OLDEST = 40200 };
 
 /*
  * Blocks until the process is started, not until it is ready.  It dies with the
- * thread that started it.
+ * thread that started it, if not `outlive`.
  */
 int criu_start(struct criu **out, const struct criu_opts *o, struct err *e);
 

@@ -70,11 +70,22 @@ static int read_mounts(struct save *s, struct err *e)
 	return 0;
 }
 
+/* Killed while it dumps, CRIU takes processes of the container along: the kernel shall look for memory elsewhere. */
+static void spare(pid_t criu)
+{
+	own_free char *file = xasprintf("/proc/%d/oom_score_adj", (int)criu);
+
+	file_poke(AT_FDCWD, file, "-1000", NULL); /* not everywhere allowed */
+}
+
+/* Its own death with ours ends where the dump begins: by the shim, at the gate.  Without the shim nobody would end that. */
 static int start_criu(struct save *s, const char *netns, struct err *e)
 {
 	own_strv struct strv env = STRV_INIT;
 	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)s->init);
-	struct criu_opts o = { .netns = netns, .cgroupns = cgroupns };
+	const int guard = freezer_guard_fd(&s->freezer);
+	struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = &guard, .n_fds = 1,
+			       .outlive = s->memory != SAVE_SHIM };
 
 	if (s->memory == SAVE_SHIM) {
 		if (access(shim_library(), R_OK) < 0) {
@@ -89,7 +100,10 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 		o.preload = shim_library();
 		o.env = (const char *const *)env.item;
 	}
-	return criu_start(&s->criu, &o, e) < 0 ? -1 : criu_ready(s->criu, e);
+	if (criu_start(&s->criu, &o, e) < 0)
+		return -1;
+	spare(criu_pid(s->criu));
+	return criu_ready(s->criu, e);
 }
 
 int save_prepare(struct save **out, const struct save_opts *o, struct err *e)

@@ -26,12 +26,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -428,7 +430,10 @@ INSTEAD ssize_t pread(int fd, void *buf, size_t len, off_t offset)
 	return pread64(fd, buf, len, offset);
 }
 
-/* CRIU limits the time for seizing the processes, first of all. */
+/*
+ * CRIU limits the time for seizing the processes, first of all.  From then on the agent's death must not be CRIU's: a
+ * process that runs CRIU's code at that moment would die, and a TCP socket in repair mode stay so.
+ */
 INSTEAD unsigned alarm(unsigned seconds)
 {
 	static bool passed;
@@ -440,6 +445,8 @@ INSTEAD unsigned alarm(unsigned seconds)
 		passed = true;
 		if (gate >= 0)
 			close(gate);
+		prctl(PR_SET_PDEATHSIG, 0);
+		signal(SIGPIPE, SIG_IGN);
 		errno = saved;
 	}
 	syscall(SYS_setitimer, ITIMER_REAL, &now, &was);

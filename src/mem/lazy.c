@@ -130,6 +130,8 @@ void lazy_free(struct lazy *l)
 		pthread_join(l->fillers[i], NULL);
 	if (l->has_events && write(l->stopper, &one, sizeof(one)) == sizeof(one))
 		pthread_join(l->events, NULL);
+	if (l->peer) /* its reader would wait for a source that has no more to say */
+		peer_stop(l->peer);
 	lazy_detach(l);
 	for (size_t i = 0; i < l->nr_tasks; i++)
 		lazytask_free(l->tasks[i]);

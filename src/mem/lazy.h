@@ -77,7 +77,7 @@ int lazy_wait(struct lazy *l, int timeout_ms, struct err *e);
 struct lazy_stats lazy_stats(struct lazy *l);
 
 /* Ends the threads.  Only after lazy_wait said 0, or when the restored tasks are to be
- * killed: unfilled pages would stop their tasks for ever.  NULL is fine. */
+ * killed: unfilled pages would stop their tasks for ever.  An attached peer is stopped (peer_stop).  NULL is fine. */
 void lazy_free(struct lazy *l);
 
 #endif

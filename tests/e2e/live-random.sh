@@ -34,7 +34,7 @@ break_it() { # KIND FROM TO
 	'command and guard') kill_9 "$2" '^pmigrate ' ;;
 	agent) kill_9 "$3" '^pmigrate agent$' ;;
 	ssh) kill_9 "$2" '^ssh ' 1 ;;
-	criu) kill_9 "$2" '^criu ' && kill_9 "$3" '^criu ' ;;
+	criu) kill_9 "$3" '^criu ' ;; # the one that dumps takes processes along: see ARCHITECTURE, and live-torn
 	witness) kill_9 "$3" '^[^ ]*pmigrate agent --witness' ;;
 	"freeze's guard") kill_9 "$2" '^sh -c trap ' ;;
 	link) lab_do cut b ;;

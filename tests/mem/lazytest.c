@@ -347,17 +347,16 @@ static void run_links(struct lazy *l, struct serve **serve, pid_t init, int cuts
 		while (ret == 1)
 			ret = lazy_wait(l, 1000, &e) < 0 ? -1 : 1;
 		pthread_join(t, NULL);
-		if (ret == 0) /* lazy's reader still has it: it ends with the link */
-			shutdown(sv[1], SHUT_RDWR);
 		if (ret == 0 && (ps.ret < 0 || !ps.serve))
 			bed_die("the source was not told that all is there");
 		*serve = s = ps.serve;
 		printf("link %d: %s, %" PRIu64 " wanted, %" PRIu64 " pushed, %" PRIu64 " left\n", i,
 		       ret ? "cut" : "done", serve_stats(s).wanted, serve_stats(s).pushed,
 		       serve_stats(s).left);
+		if (ret == 0) /* its reader still waits, and nobody says anything any more */
+			lazy_free(l);
 		peer_free(ps.peer);
 		if (ret == 0) {
-			lazy_free(l);
 			peer_free(dest);
 			bucket_free(limit);
 			return;
