@@ -193,6 +193,8 @@ cJSON *event_json_account(const struct account *a)
 	add_count(o, "lazy_pages", a->lazy_pages);
 	add_count(o, "rounds", a->rounds);
 	add_real(o, "dirty_bps", a->dirty_bps);
+	if (a->stop_ms > 0)
+		add_real(o, "stop_ms", a->stop_ms);
 	if (a->has_downtime) {
 		add_real(o, "downtime_ms", a->downtime_ms);
 		parts = cJSON_AddArrayToObject(o, "downtime_parts");

@@ -151,6 +151,7 @@ static void tell_account(const cJSON *o, struct events *ev)
 			     .lazy_pages = count_of(o, "lazy_pages"),
 			     .rounds = (unsigned)(count_of(o, "rounds") & 0xffff),
 			     .dirty_bps = real_of(o, "dirty_bps"),
+			     .stop_ms = real_of(o, "stop_ms"),
 			     .total_ms = real_of(o, "total_ms"),
 			     .has_downtime = cJSON_HasObjectItem(o, "downtime_ms"),
 			     .downtime_ms = real_of(o, "downtime_ms"),

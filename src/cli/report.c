@@ -195,7 +195,13 @@ static void put_account(FILE *f, const cJSON *m)
 		put_bytes(f, num(a, "memory_bytes"));
 		fprintf(f, " in %.0f rounds, ", num(a, "rounds"));
 		put_bytes(f, num(a, "dirty_bps"));
-		fputs("/s changed</td></tr>", f);
+		fputs("/s changed", f);
+		if (num(a, "stop_ms") > 0) {
+			fputs("<br>stopped for up to ", f);
+			put_ms(f, num(a, "stop_ms"));
+			fputs(" in each", f);
+		}
+		fputs("</td></tr>", f);
 	}
 	if (has(a, "downtime_ms")) {
 		fputs("<tr><th>downtime</th><td><b>", f);

@@ -270,6 +270,11 @@ static void screen_account(void *arg, const struct account *a)
 		say(s, s->to, "  Memory: %s in %u rounds, %s/s changed, %llu pages on demand",
 		    bytes, a->rounds, dirty, (unsigned long long)a->lazy_pages);
 	}
+	if (a->stop_ms > 0) {
+		text_ms(total, a->stop_ms);
+		say(s, s->to, "  Each of these rounds stopped it for up to %s: this kernel has only soft-dirty bits",
+		    total);
+	}
 	if (a->has_downtime)
 		say_downtime(s, a);
 	if (a->note)

@@ -76,7 +76,11 @@ static void for_wish(struct converge *c, double wish_s, const struct converge_ro
 {
 	bool fits = c->downtime_s <= wish_s;
 
-	if (fits && (since_best || good || out_of_rounds || last->dirty_pages <= FEW_PAGES)) {
+	if (last->stop_s > wish_s) {
+		c->what = CONVERGE_NEVER;
+		snprintf(c->why, sizeof(c->why), "each round stops it for %.0f ms, not %.0f ms",
+			 last->stop_s * 1e3, wish_s * 1e3);
+	} else if (fits && (since_best || good || out_of_rounds || last->dirty_pages <= FEW_PAGES)) {
 		c->what = CONVERGE_FREEZE;
 		snprintf(c->why, sizeof(c->why), "%.0f ms fit into the %.0f ms asked for",
 			 c->downtime_s * 1e3, wish_s * 1e3);

@@ -19,6 +19,7 @@ struct converge_round {
 	double interval_s;    /* since the scan before; 0 in the first round */
 	double scan_s;
 	double send_s;	      /* until applied there */
+	double stop_s;	      /* it was stopped for so long; 0 where rounds need no stop */
 };
 
 struct converge_opts {

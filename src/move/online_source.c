@@ -338,6 +338,7 @@ int online_step_memory(void *ctx, struct err *e)
 			.interval_s = n ? (double)r.interval_ns / 1e9 : 0,
 			.scan_s = (double)r.scan_ns / 1e9,
 			.send_s = (double)r.send_ns / 1e9,
+			.stop_s = r.attach_max_ns > STOPPED_TELL_NS ? (double)r.attach_max_ns / 1e9 : 0,
 		};
 		stopped_ns = r.attach_max_ns > stopped_ns ? r.attach_max_ns : stopped_ns;
 		converge_decide(&c, rounds, n + 1, &co);
@@ -347,7 +348,7 @@ int online_step_memory(void *ctx, struct err *e)
 	}
 	event_decision(s->ev, "%s", c.why);
 	if (stopped_ns > STOPPED_TELL_NS)
-		event_decision(s->ev, "it was stopped for up to %.0f ms in each round", (double)stopped_ns / 1e6);
+		s->account.stop_ms = (double)stopped_ns / 1e6;
 	if (c.what == CONVERGE_NEVER && !o->lazy && s->job->require_realtime) {
 		err_set(e, ERR_UNSUPPORTED, "the memory changes too fast: %s", c.why);
 		return err_hint(e, "allow more with --max-downtime, or leave out "

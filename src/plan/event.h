@@ -73,6 +73,7 @@ struct account {
 	uint64_t lazy_pages;	/* fetched on demand */
 	unsigned rounds;	/* of memory pre-copy */
 	double dirty_bps;	/* of the last round */
+	double stop_ms;		/* the longest that one of these rounds had to stop it, or 0 */
 	double total_ms;
 	bool has_downtime;	/* it ran, and runs there */
 	double downtime_ms;

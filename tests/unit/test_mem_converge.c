@@ -48,6 +48,10 @@ static const struct {
 	{ "fits into what was asked for", { .max_downtime_s = 0.100 },
 	  { { 100000, 0, 0.02, 1.0 }, { 5000, 1.0, 0.002, 0.05 }, { 4900, 0.05, 0.002, 0.05 } },
 	  3, CONVERGE_FREEZE, 31, 100 },
+	{ "rounds that stop it for longer than asked for", { .max_downtime_s = 0.100 },
+	  { { 100000, 0, 0.02, 1.0, 0.120 }, { 5000, 1.0, 0.002, 0.05, 0.120 } }, 2, CONVERGE_NEVER, 20, 100 },
+	{ "rounds that stop it, but not for so long", { .max_downtime_s = 0.100 },
+	  { { 100000, 0, 0.02, 1.0, 0.020 }, { 200, 1.0, 0.002, 0.005, 0.020 } }, 2, CONVERGE_FREEZE, 20, 100 },
 	{ "--limit is the link's bound", { .limit_pages_s = 1000 },
 	  { { 100000, 0, 0.02, 1.0 }, { 2000, 1.0, 0.002, 0.02 } }, 2, CONVERGE_AGAIN, 60, 5000 },
 };
