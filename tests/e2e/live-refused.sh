@@ -63,3 +63,15 @@ done
 expect_exit 57 on a pmigrate c 402 c root@b --online --no-progress
 expect_eq "$(on a runc state 402 | grep '"pid"')" "$first" "the container's first process"
 expect_eq "$(on a runc state 402 | grep -c '"status": "running"')" 1 "runc's opinion"
+
+# A private area in memory: CRIU would look for the watched file by a handle that leads nowhere there.
+on a sh -c 'mkdir /ram && mount -t tmpfs none /ram'
+must on a pctl create 403 --ostemplate /templates/mini.tar.zst --private /ram/403 --ipadd 10.77.4.3
+put a /ram/403/bin/zoo <"$TEST_DIR/zoo"
+on a chmod 755 /ram/403/bin/zoo
+must on a pctl start 403
+on a pctl exec 403 sh -c '/bin/zoo run /zoo inotify </dev/null >/dev/null 2>&1 &'
+wait_for 20 on a grep -qs '^ok inotify' /ram/403/zoo/ready
+expect_exit 57 on a pmigrate c 403 c root@b --online --no-progress
+expect_out "inotify.*private area that lies in memory"
+expect_eq "$(on a pctl status 403 --json | grep -c running)" 1 "the state of what watches files in memory"
