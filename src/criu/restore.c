@@ -2,7 +2,6 @@
 #include "criu/restore.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "base/own.h"
 #include "base/strv.h"
 #include "criu/both.h"
+#include "criu/park.h"
 #include "criu/why.h"
 
 enum {
@@ -25,46 +25,9 @@ struct holding {
 	struct criu *criu;
 	const struct restore_opts *o;
 	uint64_t since_ns;
-	bool ordered, parking;
-	pthread_t thread;
-	int parked;
-	struct err err, park_err;
+	bool ordered, leaves;
+	struct err err;
 };
-
-/* CRIU leaves the cgroup that is about to freeze; what it forked stays. */
-static void *park(void *arg)
-{
-	struct holding *h = arg;
-	own_free char *file = xasprintf("%s/cgroup.procs", h->o->parking);
-	own_free char *pid = xasprintf("%d", (int)criu_pid(h->criu));
-
-	uint64_t begun = clock_ns();
-
-	h->parked = file_poke(AT_FDCWD, file, pid, &h->park_err);
-
-	log_debug("CRIU parked in %.1f ms", (double)(clock_ns() - begun) / 1e6);
-	return NULL;
-}
-
-/* Beside CRIU's work: it takes the kernel milliseconds. */
-static int park_begin(struct holding *h)
-{
-	if (!h->o->parking)
-		return 0;
-	h->parking = pthread_create(&h->thread, NULL, park, h) == 0;
-	return h->parking ? 0 : err_set(&h->err, ERR_SYS, "cannot start a thread");
-}
-
-static int park_end(struct holding *h)
-{
-	if (!h->parking)
-		return 0;
-	pthread_join(h->thread, NULL);
-	h->parking = false;
-	if (h->parked < 0)
-		h->err = h->park_err;
-	return h->parked;
-}
 
 /* A failure at "pre-resume" does not stop CRIU: what can fail is done before. */
 static int on_notify(void *arg, const char *script, pid_t pid)
@@ -74,10 +37,12 @@ static int on_notify(void *arg, const char *script, pid_t pid)
 	(void)pid;
 	log_debug("criu restore: %s after %.1f ms", script,
 		  (double)(clock_ns() - h->since_ns) / 1e6);
-	if (strcmp(script, "setup-namespaces") == 0) /* the first process is there, and forks the others */
-		return park_begin(h);
-	if (strcmp(script, "post-restore") == 0)
-		return park_end(h);
+	if (strcmp(script, "setup-namespaces") == 0 && h->o->park) { /* the first process is there, and forks the others */
+		park_go(h->o->park, criu_pid(h->criu));
+		h->leaves = true;
+	}
+	if (strcmp(script, "post-restore") == 0 && h->leaves)
+		return park_wait(h->o->park, &h->err);
 	if (strcmp(script, "pre-resume") == 0 && h->o->hold) {
 		h->ordered = freezer_order(h->o->hold, &h->err) == 0;
 		return h->ordered ? 0 : -1;
@@ -119,7 +84,6 @@ static int call(struct holding *h, Rpc__Request *req, pid_t *init, struct err *e
 	const char *what = "the container cannot be restored";
 
 	if (criu_call(h->criu, req, h->o->timeout_ms, on_notify, h, &r, &why) < 0) {
-		park_end(h);
 		if (h->err.code) {
 			*e = h->err;
 			return -1;

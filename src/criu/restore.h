@@ -19,6 +19,8 @@
 #include "criu/mounts.h"
 #include "criu/rpc.h"
 
+struct park;
+
 struct restore_fd {
 	const char *key; /* for inherit_fd */
 	int fd;		 /* was given to the CRIU process when it was started */
@@ -31,8 +33,7 @@ struct restore_opts {
 	char *const *places;		 /* one path a mount: what is mounted there instead */
 	bool lazy;			 /* a handler listens on lazy-pages.socket in `images` */
 	struct freezer *hold;		 /* of the container's cgroup, thawed */
-	const char *parking;		 /* the freezer cgroup directory to which CRIU itself goes
-					  * before the container is frozen */
+	struct park *park;		 /* takes CRIU to another cgroup before this one is frozen; NULL: it is in none of it */
 	bool cgroups; /* dump.h */
 	const struct restore_fd *fds;
 	size_t n_fds;

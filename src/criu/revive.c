@@ -19,6 +19,7 @@
 #include "criu/freeze.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/park.h"
 #include "criu/places.h"
 #include "criu/restore.h"
 #include "criu/revive_img.h"
@@ -33,7 +34,8 @@ enum {
 struct revive {
 	pid_t like, init;
 	bool keep, lazy_used;
-	char *rootfs, *parking;
+	char *rootfs;
+	struct park *park;
 	bool cgroups;
 	struct strv enable_fs;
 	struct ext_mounts mounts;
@@ -104,6 +106,7 @@ int revive_prepare(struct revive **out, const struct revive_opts *o, struct err 
 	struct lazy_opts lo = { .store = o->store, .remote = o->remote, .met = o->met,
 				.filled = o->filled, .arg = o->arg };
 	own_free char *v1 = cgroups_mount("freezer");
+	own_free char *parking = cgroups_dir(getpid(), v1 ? "freezer" : NULL, e);
 
 	r->like = o->like;
 	r->rootfs = xstrdup(o->rootfs);
@@ -117,13 +120,12 @@ int revive_prepare(struct revive **out, const struct revive_opts *o, struct err 
 		memcpy(r->shared, o->shared, o->n_shared * sizeof(*r->shared));
 	r->n_shared = o->n_shared;
 	r->images = lo.workdir = imgdir_open(e);
-	r->parking = cgroups_dir(getpid(), v1 ? "freezer" : NULL, e);
-	if (r->images < 0 || !r->parking ||
+	if (r->images < 0 || !parking ||
 	    places_make(&r->places, o->id, o->mounts, o->like, e) < 0 ||
 	    places_attach(&r->places, r->images, e) < 0 ||
 	    freezer_open(&r->freezer, o->freezer_dir, false, e) < 0 ||
 	    lazy_start(&r->lazy, &lo, e) < 0 || start_criu(r, o->netns, e) < 0 ||
-	    end_waiting(r, e) < 0) {
+	    end_waiting(r, e) < 0 || park_start(&r->park, parking, e) < 0) {
 		revive_free(r);
 		return -1;
 	}
@@ -170,7 +172,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.lazy = has_pages(hidden),
 		.cgroups = r->cgroups,
 		.hold = &r->freezer,
-		.parking = r->parking,
+		.park = r->park,
 		.fds = fds,
 		.n_fds = r->n_shared,
 		.enable_fs = r->enable_fs.n ? (const char *const *)r->enable_fs.item : NULL,
@@ -229,6 +231,7 @@ void revive_free(struct revive *r)
 	if (!r)
 		return;
 	criu_free(r->criu);
+	park_free(r->park);
 	if (r->init > 0 && !r->keep) {
 		kill(r->init, SIGKILL);
 		freezer_thaw(&r->freezer, NULL);
@@ -242,7 +245,6 @@ void revive_free(struct revive *r)
 	close_fd(&r->images);
 	free(r->shared);
 	free(r->rootfs);
-	free(r->parking);
 	free(r);
 }
 

@@ -30,6 +30,7 @@
 #include "criu/dump.h"
 #include "criu/imgdir.h"
 #include "criu/obstacles.h"
+#include "criu/park.h"
 #include "criu/restore.h"
 #include "criu/runcstate.h"
 
@@ -188,6 +189,7 @@ static int restore_main(char **arg)
 	own_free char *dir = freezer_find(0, arg[2], &e);
 	own_free char *parking = freezer_find(getpid(), NULL, &e);
 	struct criu *c = NULL;
+	struct park *park = NULL;
 	const struct criu_opts co = { .netns = arg[1] };
 	uint8_t head[8];
 	pid_t init = 0;
@@ -196,6 +198,8 @@ static int restore_main(char **arg)
 	if (criu_start(&c, &co, &e) < 0 || freezer_open(&fz, dir, false, &e) < 0)
 		return die(&e);
 	enter_cgroups(criu_pid(c), arg[2]);
+	if (park_start(&park, parking ? parking : "/sys/fs/cgroup/freezer", &e) < 0)
+		return die(&e);
 	if (read_all(0, head, 8) < 0)
 		return 1;
 	size_t n = be64_at(head);
@@ -225,7 +229,7 @@ static int restore_main(char **arg)
 		places[i] = place(&mounts, i, arg[2]);
 	say("places");
 	const struct restore_opts o = { .rootfs = arg[0], .images = images, .mounts = &mounts,
-		.places = places, .hold = &fz, .parking = parking ? parking : "/sys/fs/cgroup/freezer", .timeout_ms = 60000 };
+		.places = places, .hold = &fz, .park = park, .timeout_ms = 60000 };
 	if (criu_restore(c, &o, &init, &e) < 0) {
 		own_free char *log = NULL;
 		file_read(images, "restore.log", 1 << 20, &log, NULL, NULL);
@@ -250,6 +254,7 @@ static int restore_main(char **arg)
 	freezer_thaw(&fz, &e);
 	say("runs");
 	criu_free(c);
+	park_free(park);
 	return 0;
 }
 
