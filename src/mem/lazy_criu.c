@@ -131,7 +131,7 @@ void lazy_unused(struct lazy *l)
 
 static void hear_criu(struct lazy *l)
 {
-	struct pageset left = PAGESET_INIT;
+	own_pageset struct pageset left = PAGESET_INIT;
 	int32_t pid;
 	uint32_t nr;
 	int uffd;
@@ -175,7 +175,7 @@ static void accept_criu(struct lazy *l)
 void *lazy_events_main(void *arg)
 {
 	struct lazy *l = arg;
-	struct sched_param first = { .sched_priority = 1 };
+	struct sched_param first = { .sched_priority = LAZY_FAULT_PRIORITY };
 	struct epoll_event ev[16];
 
 	/* The container waits for this thread, and it never runs long.  It may be refused (a control group without

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Filling restored tasks in the background, and the end of it all. */
+#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/epoll.h>
@@ -20,6 +21,17 @@ enum {
 	REST_LEAST_NS = 20000,
 	REST_MOST_NS = 1000000,
 };
+
+/*
+ * For one turn no other program takes the CPU from a filler: it holds the task's lock, and a fault may come to wait for it.
+ * False: not allowed here.
+ */
+static bool hurry(bool on)
+{
+	const struct sched_param p = { .sched_priority = on ? LAZY_FILL_PRIORITY : 0 };
+
+	return sched_setscheduler(0, on ? SCHED_FIFO : SCHED_OTHER, &p) == 0;
+}
 
 /* Under lock. */
 static bool all_filled(struct lazy *l)
@@ -121,6 +133,7 @@ void *lazy_fill_main(void *arg)
 {
 	struct lazy *l = arg;
 	size_t at = 0, idle = 0;
+	bool may_hurry = true;
 
 	prctl(PR_SET_TIMERSLACK, 1000UL);
 	pthread_mutex_lock(&l->lock);
@@ -132,7 +145,10 @@ void *lazy_fill_main(void *arg)
 
 		if (t) {
 			pthread_mutex_unlock(&l->lock);
+			may_hurry = may_hurry && hurry(true);
 			n = lazytask_fill(t, calm ? FILL : FILL_SHORT);
+			if (may_hurry)
+				hurry(false);
 			pthread_mutex_lock(&l->lock);
 		} else if (all_filled(l) && !l->finishing) {
 			l->finishing = true;

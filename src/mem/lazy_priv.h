@@ -25,7 +25,12 @@
 #include "mem/pageset.h"
 #include "wire/peer.h"
 
-enum { LAZY_MAX_FILLERS = 4 };
+enum {
+	LAZY_MAX_FILLERS = 4,
+	/* Of real-time scheduling: fillers, while they hold a task, and whoever answers faults. */
+	LAZY_FILL_PRIORITY = 1,
+	LAZY_FAULT_PRIORITY = 2,
+};
 
 /* What the images say is lazy, for one pid. */
 struct narrow {

@@ -13,12 +13,13 @@
 
 enum {
 	AHEAD = 64, /* pages given with a fault at most, when faults go upwards */
+	AT_ONCE = 4, /* pages placed, until we look whether somebody waits */
 	EVENTS = 32,
 	REFUSED_NS = 20000, /* until a refused copy is tried again */
 };
 
 struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s,
-			      struct pageset *left)
+			      const struct pageset *left)
 {
 	struct lazytask *t = xcalloc(1, sizeof(*t));
 	pthread_rwlockattr_t attr;
@@ -27,7 +28,7 @@ struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s
 	t->vpid = vpid;
 	t->nr = nr;
 	t->store = s;
-	pageset_move(&t->left, left);
+	pagebits_init(&t->left, left);
 	store_hot(s, nr, &t->hot);
 	t->places = xcalloc(1, sizeof(*t->places));
 	t->places[0] = (struct place){ 0, 0, MEMMSG_MAX_ADDR };
@@ -47,7 +48,7 @@ void lazytask_free(struct lazytask *t)
 	if (!t)
 		return;
 	close_fd(&t->uffd);
-	pageset_fini(&t->left);
+	pagebits_fini(&t->left);
 	pageset_fini(&t->hot);
 	pageset_fini(&t->wanted);
 	free(t->places);
@@ -70,7 +71,7 @@ void lazytask_owed(struct lazytask *t, struct pageset *out)
 {
 	pthread_rwlock_wrlock(&t->events); /* a copy under way has taken its pages out of `left` */
 	pthread_mutex_lock(&t->lock);
-	pageset_add_set(out, &t->left);
+	pagebits_runs(&t->left, out);
 	pthread_mutex_unlock(&t->lock);
 	pthread_rwlock_unlock(&t->events);
 }
@@ -147,7 +148,7 @@ static void forget(struct lazytask *t, uint64_t start, uint64_t end)
 		uint64_t b = p->now + p->len < end ? p->now + p->len : end;
 
 		if (a < b)
-			pageset_remove(&t->left, a - p->now + p->then, (b - a) >> MEM_PAGE_SHIFT);
+			pagebits_remove(&t->left, a - p->now + p->then, (b - a) >> MEM_PAGE_SHIFT);
 	}
 	pthread_mutex_unlock(&t->lock);
 }
@@ -155,13 +156,14 @@ static void forget(struct lazytask *t, uint64_t start, uint64_t end)
 /* ---- copying ---- */
 
 /* Pages [now, now + n) from data, or zeros.  Returns the pages that are settled (there, or without
- * a mapping); fewer than n only when events are pending. */
+ * a mapping); fewer than n only when events are pending, or somebody waits for the task. */
 static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const uint8_t *data)
 {
 	uint64_t done = 0, some = n;
 
-	while (done < n && !t->over) {
-		uint64_t at = now + (done << MEM_PAGE_SHIFT), len = some << MEM_PAGE_SHIFT;
+	while (done < n && !t->over && !(done && t->waited_for)) {
+		uint64_t few = some < AT_ONCE ? some : AT_ONCE;
+		uint64_t at = now + (done << MEM_PAGE_SHIFT), len = few << MEM_PAGE_SHIFT;
 		struct uffdio_copy c = { .dst = at, .src = (uintptr_t)data + (done << MEM_PAGE_SHIFT),
 					 .len = len };
 		struct uffdio_zeropage z = { .range = { at, len } };
@@ -187,8 +189,8 @@ static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const 
 			break;
 		case ENOENT: /* not one mapping, or none */
 		case EINVAL:
-			if (some > 1) {
-				some /= 2;
+			if (few > 1) {
+				some = few / 2;
 			} else {
 				done++;
 				some = n - done;
@@ -241,7 +243,7 @@ static uint64_t settle(struct lazytask *t, uint64_t then, uint64_t n, bool *abse
 /* Out of `left`, to be settled. Under lock. */
 static void take_pages(struct lazytask *t, uint64_t start, uint64_t n)
 {
-	pageset_remove(&t->left, start, n);
+	pagebits_remove(&t->left, start, n);
 	t->in_hand += n;
 }
 
@@ -250,7 +252,7 @@ static void settled(struct lazytask *t, uint64_t start, uint64_t n, uint64_t don
 {
 	t->in_hand -= n;
 	if (done < n)
-		pageset_add(&t->left, start + (done << MEM_PAGE_SHIFT), n - done);
+		pagebits_add(&t->left, start + (done << MEM_PAGE_SHIFT), n - done);
 }
 
 /* Up to max of the hot pages that are still owed, each but once; 0: there are none.  Under lock. */
@@ -258,18 +260,15 @@ static uint64_t next_hot(struct lazytask *t, uint64_t max, uint64_t *start)
 {
 	while (t->hot_at < t->hot.n) {
 		struct run *hot = &t->hot.v[t->hot_at];
-		size_t i = pageset_seek(&t->left, hot->start);
-		const struct run *owed = i < t->left.n ? &t->left.v[i] : NULL;
+		uint64_t n = hot->pages ? pagebits_next(&t->left, hot->start, max, start) : 0;
 		uint64_t end;
 
-		if (!hot->pages || !owed || owed->start >= run_end(hot)) {
+		if (!n || *start >= run_end(hot)) {
 			t->hot_at++;
 			continue;
 		}
-		*start = owed->start > hot->start ? owed->start : hot->start;
-		end = run_end(owed) < run_end(hot) ? run_end(owed) : run_end(hot);
-		if (end - *start > max << MEM_PAGE_SHIFT)
-			end = *start + (max << MEM_PAGE_SHIFT);
+		end = *start + (n << MEM_PAGE_SHIFT);
+		end = end < run_end(hot) ? end : run_end(hot);
 		*hot = (struct run){ end, (run_end(hot) - end) >> MEM_PAGE_SHIFT };
 		return (end - *start) >> MEM_PAGE_SHIFT;
 	}
@@ -279,18 +278,9 @@ static uint64_t next_hot(struct lazytask *t, uint64_t max, uint64_t *start)
 /* Up to max that are owed behind the cursor, and then from the beginning; 0: nothing is.  Under lock. */
 static uint64_t next_owed(struct lazytask *t, uint64_t max, uint64_t *start)
 {
-	size_t i = pageset_seek(&t->left, t->cursor);
-	uint64_t n;
+	uint64_t n = pagebits_next(&t->left, t->cursor, max, start);
 
-	if (i == t->left.n)
-		i = 0;
-	if (i == t->left.n)
-		return 0;
-	*start = t->left.v[i].start;
-	if (*start < t->cursor && t->cursor < run_end(&t->left.v[i]))
-		*start = t->cursor;
-	n = (run_end(&t->left.v[i]) - *start) >> MEM_PAGE_SHIFT;
-	n = n < max ? n : max;
+	n = n ? n : pagebits_next(&t->left, 0, max, start);
 	t->cursor = *start + (n << MEM_PAGE_SHIFT);
 	return n;
 }
@@ -327,16 +317,13 @@ static void settle_range(struct lazytask *t, uint64_t start, uint64_t n)
 	while (start < end && !t->over) {
 		uint64_t span, done;
 		bool absent;
-		size_t i;
 
 		pthread_mutex_lock(&t->lock);
-		i = pageset_seek(&t->left, start);
-		if (i == t->left.n || t->left.v[i].start >= end) {
+		span = pagebits_next(&t->left, start, (end - start) >> MEM_PAGE_SHIFT, &start);
+		if (!span || start >= end) {
 			pthread_mutex_unlock(&t->lock);
 			return;
 		}
-		start = t->left.v[i].start > start ? t->left.v[i].start : start;
-		span = (run_end(&t->left.v[i]) - start) >> MEM_PAGE_SHIFT;
 		span = span < (end - start) >> MEM_PAGE_SHIFT ? span : (end - start) >> MEM_PAGE_SHIFT;
 		take_pages(t, start, span);
 		pthread_mutex_unlock(&t->lock);
@@ -406,7 +393,7 @@ void lazytask_dropped(struct lazytask *t, const struct run *v, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		uint64_t now, len;
 
-		pageset_remove(&t->left, v[i].start, v[i].pages);
+		pagebits_remove(&t->left, v[i].start, v[i].pages);
 		pageset_remove(&t->wanted, v[i].start, v[i].pages);
 		/* Whoever waits faults again and gets zeros. */
 		if (place_now(t, v[i].start, &now, &len))
@@ -437,7 +424,7 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 
 	pthread_mutex_lock(&t->lock);
 	if (place_then(t, now, &then))
-		span = pageset_span(&t->left, then);
+		span = pagebits_span(&t->left, then, AHEAD);
 	if (span) {
 		span = span < fault_window(t, then) ? span : t->window;
 		t->next_fault = then + (span << MEM_PAGE_SHIFT);
@@ -470,13 +457,12 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 
 static void forked(struct lazytask *t, int uffd, const struct lazytask_ops *ops)
 {
-	struct pageset left = PAGESET_INIT;
-	struct lazytask *child;
+	static const struct pageset nothing = PAGESET_INIT;
+	struct lazytask *child = lazytask_new(uffd, t->vpid, t->nr, t->store, &nothing);
 
 	pthread_mutex_lock(&t->lock);
-	pageset_add_set(&left, &t->left);
+	pagebits_copy(&child->left, &t->left);
 	pthread_mutex_unlock(&t->lock);
-	child = lazytask_new(uffd, t->vpid, t->nr, t->store, &left);
 	free(child->places);
 	child->places = xcalloc(t->nr_places + 1, sizeof(*child->places));
 	memcpy(child->places, t->places, t->nr_places * sizeof(*child->places));
@@ -520,7 +506,9 @@ void lazytask_serve(struct lazytask *t, const struct lazytask_ops *ops)
 	struct uffd_msg m[EVENTS];
 	size_t n_pending = 0;
 
+	t->waited_for = true;
 	pthread_rwlock_wrlock(&t->events);
+	t->waited_for = false;
 	for (;;) {
 		ssize_t n = t->over ? 0 : read(t->uffd, m, (EVENTS - n_pending) * sizeof(*m));
 		size_t kept = 0, k = n > 0 ? (size_t)n / sizeof(*m) : 0;

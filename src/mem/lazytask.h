@@ -22,6 +22,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mem/pagebits.h"
 #include "mem/pageset.h"
 #include "mem/store.h"
 
@@ -37,8 +38,9 @@ struct lazytask {
 	_Atomic bool release;	 /* nobody else needs these pages of the store */
 	_Atomic bool complete;	 /* all its mappings are in place: a page without one is gone */
 	pthread_rwlock_t events; /* see above */
+	_Atomic bool waited_for; /* who reads events waits for those who copy */
 	pthread_mutex_t lock;	 /* left to window */
-	struct pageset left;
+	struct pagebits left;
 	uint64_t in_hand;	 /* pages taken out of `left` that may have to go back */
 	uint64_t cursor;
 	struct pageset hot; /* filled first; begins at run hot_at */
@@ -51,9 +53,9 @@ struct lazytask {
 	struct pageset wanted; /* remote: asked for and not here; under lock */
 };
 
-/* Takes the descriptor. `left` is moved in. */
+/* Takes the descriptor. `left`: what it is owed. */
 struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s,
-			      struct pageset *left);
+			      const struct pageset *left);
 void lazytask_free(struct lazytask *t);
 
 /* Somebody who is told what happens while events are read. */

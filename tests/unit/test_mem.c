@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "mem/maps.h"
 #include "mem/msg.h"
+#include "mem/pagebits.h"
 #include "mem/pageset.h"
 
 enum { BITS = 300 };
@@ -93,6 +94,69 @@ static const char typical[] =
 	"7ffff7fc5000-7ffff7fc7000 r-xp 00000000 00:00 0                          [vdso]\n"
 	"7ffffffde000-7ffffffff000 rw-p 00000000 00:00 0                          [stack]\n"
 	"ffffffffff600000-ffffffffff601000 --xp 00000000 00:00 0                  [vsyscall]\n";
+
+/* Random pages go and come back; every question is answered as by a plain array. */
+static void test_pagebits_is_a_set(void **state)
+{
+	enum { PAGES = 4 * SLOT_PAGES };
+	const uint64_t at = 100 * SLOT_SIZE + 300 * 4096;
+
+	(void)state;
+	for (unsigned seed = 0; seed < 20; seed++) {
+		static uint8_t was[PAGES], in[PAGES];
+		own_pageset struct pageset s = PAGESET_INIT, back = PAGESET_INIT;
+		struct pagebits b = PAGEBITS_INIT, copy;
+		uint64_t start = 0, pages = 0;
+
+		srand(seed);
+		for (unsigned i = 0; i < PAGES; i++) { /* with a slot that has none */
+			was[i] = in[i] = (i < 700 || i >= 1300) && rand() % 4;
+			if (in[i])
+				pageset_add(&s, at + i * 4096ull, 1);
+		}
+		pagebits_init(&b, &s);
+		assert_int_equal(b.pages, s.pages);
+		for (unsigned step = 0; step < 300; step++) {
+			unsigned from = (unsigned)rand() % PAGES, n = (unsigned)rand() % 600;
+			uint64_t span = 0;
+
+			n = n < PAGES - from ? n : PAGES - from;
+			if (step % 3) {
+				pagebits_remove(&b, at + from * 4096ull, n);
+				for (unsigned i = from; i < from + n; i++)
+					in[i] = 0;
+			} else {
+				for (unsigned i = from; i < from + n && was[i]; i++) {
+					pagebits_add(&b, at + i * 4096ull, 1);
+					in[i] = 1;
+				}
+			}
+			from = (unsigned)rand() % PAGES;
+			while (from + span < PAGES && span < 100 && in[from + span])
+				span++;
+			assert_int_equal(pagebits_span(&b, at + from * 4096ull, 100), span);
+			while (from < PAGES && !in[from])
+				from++;
+			for (span = 0; from + span < PAGES && in[from + span];)
+				span++;
+			assert_int_equal(pagebits_next(&b, at + from * 4096ull, UINT64_MAX, &start), span);
+			assert_true(!span || start == at + from * 4096ull);
+		}
+		pagebits_copy(&copy, &b);
+		pagebits_runs(&copy, &back);
+		for (unsigned i = 0; i < PAGES; i++) {
+			assert_int_equal(pageset_has(&back, at + i * 4096ull), in[i]);
+			pages += in[i];
+		}
+		assert_int_equal(back.pages, pages);
+		assert_int_equal(b.pages, pages);
+		pagebits_remove(&b, 0, UINT64_MAX >> 12);
+		assert_int_equal(b.pages, 0);
+		assert_int_equal(pagebits_next(&b, 0, 1, &start), 0);
+		pagebits_fini(&b);
+		pagebits_fini(&copy);
+	}
+}
 
 static void test_maps_kinds(void **state)
 {
@@ -281,6 +345,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pageset_is_a_set),
+		cmocka_unit_test(test_pagebits_is_a_set),
 		cmocka_unit_test(test_maps_kinds),
 		cmocka_unit_test(test_maps_smaps),
 		cmocka_unit_test(test_maps_refuses),
