@@ -155,6 +155,11 @@ const struct ext_mounts *save_mounts(const struct save *s)
 	return &s->mounts;
 }
 
+pid_t save_criu(const struct save *s)
+{
+	return criu_pid(s->criu);
+}
+
 int save_images(const struct save *s)
 {
 	return s->images;

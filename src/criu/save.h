@@ -54,6 +54,9 @@ void save_free(struct save *s);
 
 const struct ext_mounts *save_mounts(const struct save *s);
 /* imgdir.h; borrowed. */
+/* The process of CRIU. */
+pid_t save_criu(const struct save *s);
+
 int save_images(const struct save *s);
 
 /* After a round, running: what the library may answer from. SAVE_WHOLE: nothing. */

@@ -12,14 +12,14 @@
 
 /*
  * A filler holds the task's lock for one turn, and a fault waits for it.  While the container waits for pages itself, turns
- * are short and a filler rests as long as it worked: it shares CPU and memory's bandwidth with the container.
+ * are short and a filler rests four times as long as it worked: the CPU is the container's.
  */
 enum {
 	FILL = 64, /* pages a turn */
-	FILL_SHORT = 16,
+	FILL_SHORT = 8,
 	CALM_NS = 2000000, /* after the last fault */
 	REST_LEAST_NS = 20000,
-	REST_MOST_NS = 1000000,
+	REST_MOST_NS = 2000000,
 };
 
 /*
@@ -122,11 +122,11 @@ static bool finish(struct lazy *l)
 
 static long rest_ns(uint64_t began)
 {
-	uint64_t worked = clock_ns() - began;
+	uint64_t rest = 4 * (clock_ns() - began);
 
-	if (worked < REST_LEAST_NS)
+	if (rest < REST_LEAST_NS)
 		return REST_LEAST_NS;
-	return worked < REST_MOST_NS ? (long)worked : REST_MOST_NS;
+	return rest < REST_MOST_NS ? (long)rest : REST_MOST_NS;
 }
 
 void *lazy_fill_main(void *arg)

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/prio.h"
 #include "criu/imgdir.h"
 #include "criu/revive.h"
 #include "host/neighs.h"
@@ -59,6 +60,7 @@ struct online_dest {
 	uint64_t image_budget;
 	struct witness witness;
 	bool ran, filled;
+	int usual_nice;
 };
 
 static void *feed_main(void *arg)
@@ -144,6 +146,8 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 	    d->ops->parts(&d->home, &o->parts, e) < 0)
 		return -1;
 	o->store = store_new(&so);
+	o->usual_nice = prio_get();
+	prio_set(getpid(), o->usual_nice + PRIO_GENTLE);
 	return feeds_start(o, m->n_streams, e);
 }
 
@@ -169,6 +173,7 @@ int online_dest_arm(struct online_dest *o, const struct msg_live_arm *m, struct 
 
 	if (o->revive)
 		return err_set(e, ERR_PROTO, "LIVE_ARM came twice");
+	prio_set(getpid(), o->usual_nice); /* the freeze is near */
 	if (revive_prepare(&o->revive, &ro, e) < 0)
 		return -1;
 	/* Once more: a bridge opens a port by itself when its carrier comes, and an open one

@@ -135,6 +135,7 @@ int online_step_freeze(void *ctx, struct err *e)
 
 	if (origin_freeze(&s->origin, o->lazy, e) < 0)
 		return -1;
+	online_be_gentle(s, false);
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();
 	if (stop_it(s, e) < 0 ||

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/prio.h"
 #include "criu/obstacles.h"
 #include "criu/rpc.h"
 #include "criu/shim_text.h"
@@ -137,6 +138,22 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 }
 
 /* ---- the steps ---- */
+
+void online_be_gentle(struct source *s, bool gentle)
+{
+	struct online *o = &s->online;
+	int nice;
+
+	if (gentle)
+		o->usual_nice = prio_get();
+	nice = o->usual_nice + (gentle ? PRIO_GENTLE : 0);
+	prio_set(getpid(), nice);
+	prio_set(s->remote.child.pid, nice);
+	for (unsigned i = 1; i < s->streams.n; i++)
+		prio_set(s->streams.child[i].pid, nice);
+	if (o->save)
+		prio_set(save_criu(o->save), nice);
+}
 
 /* The files' streams are [0, n_tree); memory has one of its own behind them. */
 int online_step_open(void *ctx, struct err *e)

@@ -52,6 +52,10 @@ int online_watch_begin(struct source *s, struct online_watch *w, struct err *e);
 int online_watch_read(struct online_watch *w, uint64_t *bytes, double *bps, struct err *e);
 void online_watch_end(struct online_watch *w); /* fine when begin failed */
 
+/* Before the freeze the container and its neighbours go first, from then on this command, its ssh and its CRIU
+ * do. */
+void online_be_gentle(struct source *s, bool gentle);
+
 /* Fills the account: mode, rounds, parts of the downtime. */
 void online_account(const struct source *s, struct account *a);
 

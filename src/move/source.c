@@ -525,6 +525,8 @@ static int run(struct source *s, struct err *e)
 	}
 	if (cancel_requested())
 		return cancel_err(e);
+	if (online_wanted(s))
+		online_be_gentle(s, true);
 	return run_steps(s, e);
 }
 
