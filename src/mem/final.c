@@ -39,7 +39,7 @@ static void scan_piece(struct piece *p)
 	if (p->done)
 		return;
 	/* Pages of a mapping that is gone do not exist: the empty set is right. */
-	scan_private(&p->space->scan, &p->map, false, &p->present, &p->dirty);
+	scan_private(&p->space->scan, &p->map, &p->present, &p->dirty);
 	if (!p->space->direct)
 		return;
 	pageset_add_set(&doubt, &p->space->doubt);
@@ -197,7 +197,7 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 			const struct map *m = &s->maps.v[k];
 
 			if (m->prot & MAP_EXEC && space_covers(m, t->o.small, t->o.anon_only))
-				scan_private(&s->scan, m, false, &s->present, &s->dirty);
+				scan_private(&s->scan, m, &s->present, &s->dirty);
 		}
 		if (sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
 			return -1;

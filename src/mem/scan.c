@@ -333,36 +333,46 @@ static enum scan_result walk_tracked(const struct scan_space *s, const struct ma
 	return r;
 }
 
-enum scan_result scan_private(const struct scan_space *s, const struct map *m, bool arm,
-			      struct pageset *present, struct pageset *dirty)
+enum scan_result scan_arm(const struct scan_space *s, const struct map *m, uint64_t from, uint64_t to,
+			  bool whole, struct pageset *dirty)
 {
 	own_pageset struct pageset ignored = PAGESET_INIT;
+	struct map part = *m;
+	enum scan_result r = SCAN_WHOLE;
+
+	part.start = from;
+	part.end = to;
+	if (!whole && s->uffd >= 0)
+		r = walk_private(s, &part, true, false, NULL, dirty);
+	if (r != SCAN_WHOLE)
+		return r;
+	/* Armed first, then taken whole: what is written in between is found again. */
+	if (!whole && register_map(s, m) < 0) {
+		r = errno == ENOMEM || errno == ESRCH ? SCAN_GONE : SCAN_UNTRACKED;
+		if (r == SCAN_GONE && s->uffd >= 0)
+			return r;
+	} else if (walk_private(s, &part, true, false, NULL, &ignored) == SCAN_GONE) {
+		return SCAN_GONE;
+	}
+	return walk_private(s, &part, false, true, NULL, dirty) == SCAN_GONE ? SCAN_GONE : r;
+}
+
+enum scan_result scan_private(const struct scan_space *s, const struct map *m, struct pageset *present,
+			      struct pageset *dirty)
+{
 	enum scan_result r;
 
 	if (s->soft)
 		return soft_private(s->soft, s->pagemap, m, present, dirty, NULL) ? SCAN_TRACKED
 											    : SCAN_GONE;
-	/* The last look at a file's mapping: copies that look clean may not be (scan.h). */
-	if (s->uffd < 0 || (!arm && m->kind == MAP_KIND_FILE))
+	/* Copies of a file's pages that look clean may not be (scan.h). */
+	if (s->uffd < 0 || m->kind == MAP_KIND_FILE)
 		r = SCAN_WHOLE;
-	else if (!arm && present && m->kind == MAP_KIND_ANON)
+	else if (present && m->kind == MAP_KIND_ANON)
 		r = walk_tracked(s, m, present, dirty);
 	else
-		r = walk_private(s, m, arm, false, present, dirty);
-	if (r != SCAN_WHOLE)
-		return r;
-	if (!arm)
-		return walk_private(s, m, false, true, present, dirty) == SCAN_GONE ? SCAN_GONE
-										    : SCAN_WHOLE;
-	/* Armed first, then taken whole: what is written in between is found again. */
-	if (register_map(s, m) < 0) {
-		r = errno == ENOMEM || errno == ESRCH ? SCAN_GONE : SCAN_UNTRACKED;
-		if (r == SCAN_GONE && s->uffd >= 0)
-			return r;
-	} else if (walk_private(s, m, true, false, NULL, &ignored) == SCAN_GONE) {
-		return SCAN_GONE;
-	}
-	if (walk_private(s, m, false, true, present, dirty) == SCAN_GONE)
+		r = walk_private(s, m, false, false, present, dirty);
+	if (r == SCAN_WHOLE && walk_private(s, m, false, true, present, dirty) == SCAN_GONE)
 		return SCAN_GONE;
 	return r;
 }

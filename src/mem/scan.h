@@ -56,12 +56,19 @@ enum scan_result {
 
 /*
  * Private mappings.  Adds the pages that exist and differ from the file to `present` (may
- * be NULL), and of these the ones written since they were last armed to `dirty`.  `arm`: they are
- * armed again in the same step, atomically for each page.  (With soft-dirty bits that is mem/softround.c's
- * work.)
+ * be NULL), and of these the ones written since they were last armed to `dirty`.
  */
-enum scan_result scan_private(const struct scan_space *s, const struct map *m, bool arm,
-			      struct pageset *present, struct pageset *dirty);
+enum scan_result scan_private(const struct scan_space *s, const struct map *m, struct pageset *present,
+			      struct pageset *dirty);
+
+/*
+ * The same of a part of `m`, which is one of s->maps, and armed again in the same step, atomically for each
+ * page.  Parts of a mapping in rising order; after SCAN_WHOLE for one the others are taken `whole`, too: the
+ * mapping was registered then, and no bit of before counts.  (With soft-dirty bits that is
+ * mem/softround.c's work.)
+ */
+enum scan_result scan_arm(const struct scan_space *s, const struct map *m, uint64_t from, uint64_t to,
+			  bool whole, struct pageset *dirty);
 
 /*
  * Shared mappings of a shared object: what this mapping may have written, in offsets of

@@ -81,6 +81,25 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 	return 0;
 }
 
+/* All of one program: an exec may come in between. */
+static int open_files(struct space *s, struct err *e)
+{
+	do {
+		close_fd(&s->maps_fd);
+		close_fd(&s->scan.pagemap);
+		close_fd(&s->mem);
+		s->random_at = random_of(s->pid);
+		if (!read_random(s->pid, s->random_at, s->random))
+			s->random_at = 0;
+		s->maps_fd = open_proc(s->pid, "maps");
+		s->scan.pagemap = open_proc(s->pid, "pagemap");
+		s->mem = open_proc(s->pid, "mem");
+		if (s->maps_fd < 0 || s->scan.pagemap < 0 || s->mem < 0)
+			return err_sys(e, "cannot open the memory of process %d", (int)s->pid);
+	} while (!space_is_same(s));
+	return 0;
+}
+
 int space_open(struct space **out, pid_t pid, pid_t vpid, enum space_how how,
 	       uint64_t *stopped_ns, struct err *e)
 {
@@ -88,19 +107,12 @@ int space_open(struct space **out, pid_t pid, pid_t vpid, enum space_how how,
 
 	s->pid = pid;
 	s->vpid = vpid;
-	s->scan.uffd = -1;
-	s->maps_fd = open_proc(pid, "maps");
-	s->scan.pagemap = open_proc(pid, "pagemap");
-	s->mem = open_proc(pid, "mem");
-	if (s->maps_fd < 0 || s->scan.pagemap < 0 || s->mem < 0) {
-		err_sys(e, "cannot open the memory of process %d", (int)pid);
+	s->scan.uffd = s->maps_fd = s->scan.pagemap = s->mem = -1;
+	if (open_files(s, e) < 0) {
 		if (e && (e->sys == ENOENT || e->sys == ESRCH))
 			e->code = ERR_ABSENT;
 		goto fail;
 	}
-	s->random_at = random_of(pid);
-	if (!read_random(pid, s->random_at, s->random))
-		s->random_at = 0;
 	if (how == SPACE_SOFT) {
 		s->scan.soft = soft_new();
 		s->tracked = true;

@@ -17,6 +17,8 @@
 
 enum { USER_MODE_ONLY = 1 };
 
+#define PIECE (UINT64_C(64) << 20) /* bytes that are armed at once */
+
 /* userfaultfd and PAGEMAP_SCAN. */
 static int uffd_usable(struct err *e)
 {
@@ -179,14 +181,49 @@ void space_doubt(struct space *s)
 	pageset_add_set(&s->dirty, &before);
 }
 
-/* Dirty pages of one address space, armed again; without its views. */
-static void scan_space(struct track *t, struct space *s)
+static int send_dirty(const struct space *s, struct sender *to, struct err *e)
+{
+	const struct batch_from from = space_from(s);
+
+	return sender_pages(to, &from, s->dirty.v, s->dirty.n, e);
+}
+
+/* What is dirty of one mapping, armed again, piece by piece; `to` (may be NULL) gets each at once. */
+static int scan_mapping(struct space *s, const struct map *m, struct sender *to, uint64_t *scan_ns, struct err *e)
+{
+	const struct batch_from from = space_from(s);
+	bool whole = false;
+
+	for (uint64_t at = m->start, end; at < m->end; at = end) {
+		own_pageset struct pageset dirty = PAGESET_INIT;
+		uint64_t began = clock_ns();
+
+		end = m->end - at > PIECE ? (at | (PIECE - 1)) + 1 : m->end;
+		whole |= scan_arm(&s->scan, m, at, end, whole, &dirty) == SCAN_WHOLE;
+		*scan_ns += clock_ns() - began;
+		for (size_t i = 0; i < dirty.n; i++)
+			pageset_add(&s->dirty, dirty.v[i].start, dirty.v[i].pages);
+		if (to && sender_pages(to, &from, dirty.v, dirty.n, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/*
+ * Dirty pages of one address space, armed again; without its views.  They are sent meanwhile: a page is armed shortly
+ * before it is read, so a program that writes everywhere has its fault only in pages that have gone already.
+ */
+static int scan_space(struct track *t, struct space *s, struct sender *to, uint64_t *scan_ns, struct err *e)
 {
 	pageset_clear(&s->dirty);
 	for (size_t i = 0; i < s->maps.n; i++)
-		if (space_covers(&s->maps.v[i], t->o.small, t->o.anon_only))
-			scan_private(&s->scan, &s->maps.v[i], true, NULL, &s->dirty);
+		if (space_covers(&s->maps.v[i], t->o.small, t->o.anon_only) &&
+		    scan_mapping(s, &s->maps.v[i], s->direct ? NULL : to, scan_ns, e) < 0)
+			return -1;
+	if (!s->direct)
+		return 0;
 	space_doubt(s);
+	return to ? send_dirty(s, to, e) : 0;
 }
 
 static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t *dirty_pages,
@@ -252,18 +289,16 @@ static int scan_and_send(struct track *t, struct sender *to, struct track_round 
 		return -1;
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		struct space *s = t->spaces[i];
-		struct batch_from from = space_from(s);
-		uint64_t began = clock_ns();
+		uint64_t began;
 
-		if (!t->soft) {
-			scan_space(t, s);
-			scan_views(t, s, true);
-			r->scan_ns += clock_ns() - began;
-		}
-		r->dirty_pages += s->dirty.pages;
 		if (announce_space(t, s, to, e) < 0 ||
-		    sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
+		    (t->soft ? send_dirty(s, to, e) : scan_space(t, s, to, &r->scan_ns, e)) < 0)
 			return -1;
+		began = clock_ns();
+		if (!t->soft)
+			scan_views(t, s, true);
+		r->scan_ns += clock_ns() - began;
+		r->dirty_pages += s->dirty.pages;
 	}
 	return send_shms(t, to, &r->dirty_pages, e);
 }
@@ -313,7 +348,10 @@ int track_arm(struct track *t, struct err *e)
 	if (look_at_spaces(t, NULL, true, e) < 0 || look_at_mappings(t, NULL, true, &dropped, e) < 0)
 		return -1;
 	for (size_t i = 0; !t->soft && i < t->nr_spaces; i++) {
-		scan_space(t, t->spaces[i]);
+		uint64_t ns = 0;
+
+		if (scan_space(t, t->spaces[i], NULL, &ns, e) < 0)
+			return -1;
 		scan_views(t, t->spaces[i], true);
 	}
 	if (t->soft && soft_arm(t, e) < 0)
@@ -337,7 +375,7 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 		pageset_clear(&s->present);
 		for (size_t k = 0; k < s->maps.n; k++)
 			if (space_covers(&s->maps.v[k], t->o.small, t->o.anon_only))
-				scan_private(&s->scan, &s->maps.v[k], false, &s->present, &s->dirty);
+				scan_private(&s->scan, &s->maps.v[k], &s->present, &s->dirty);
 		scan_views(t, s, false);
 		*dirty_pages += s->dirty.pages;
 		*present_pages += s->present.pages;

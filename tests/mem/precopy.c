@@ -87,7 +87,7 @@ int main(int argc, char **argv)
 	struct track *t = NULL;
 	struct track_round r;
 	struct track_opts to = { 0 };
-	uint64_t first = 0, least = UINT64_MAX;
+	uint64_t most = 0, least = UINT64_MAX;
 	unsigned long bad = 0, pages;
 	char *cgroup;
 
@@ -115,9 +115,8 @@ int main(int argc, char **argv)
 		for (int i = 0; i < o.rounds; i++) {
 			if (track_round(t, b.sender, &r, &e) < 0)
 				bed_die("round: %s", e.msg);
-			if (r.nr == 1)
-				first = r.dirty_pages;
-			else if (r.dirty_pages < least)
+			most = r.dirty_pages > most ? r.dirty_pages : most;
+			if (r.nr > 1 && r.dirty_pages < least)
 				least = r.dirty_pages;
 			clock_sleep_ms(20 + (unsigned)rand() % 60);
 		}
@@ -131,13 +130,13 @@ int main(int argc, char **argv)
 		       r.missing_pages, bad, (double)r.scan_ns / 1e6, (double)r.send_ns / 1e6);
 		bed_thaw(b.init, cgroup);
 	}
-	printf("first round %" PRIu64 " pages, smallest later one %" PRIu64 "\n", first, least);
+	printf("largest round %" PRIu64 " pages, smallest later one %" PRIu64 "\n", most, least);
 	track_close(t);
 	bed_unlink(&b);
 	bed_end(b.init);
 	bed_cgroup_end(cgroup);
-	if (!bad && !o.slow && least >= first) {
-		fprintf(stderr, "no round sent less than the first\n");
+	if (!bad && !o.slow && least >= most) { /* an exec in the first round makes that one small */
+		fprintf(stderr, "no round sent less than another\n");
 		return 1;
 	}
 	return bad ? 1 : 0;
