@@ -59,8 +59,9 @@ int freezer_is_frozen(struct freezer *f, struct err *e);
 /* The guard's pipe, for a process that it shall wait for as for us: borrowed; -1: there is no guard. */
 int freezer_guard_fd(const struct freezer *f);
 
-/* Waits until nobody traces process `pid`, which CRIU may still do after our death, at most timeout_ms. */
-int freezer_wait_untraced(pid_t pid, int timeout_ms, struct err *e);
+/* Waits until no CRIU traces process `pid`, as one that outlived its command may, at most timeout_ms.  At its end it freezes the
+ * cgroup again, as it found it: so before a thaw. */
+void freezer_wait_for_criu(pid_t pid, int timeout_ms);
 
 /* Before COMMIT is written: from now on a death of ours leaves the container frozen. */
 int freezer_disarm(struct freezer *f, struct err *e);

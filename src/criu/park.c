@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "criu/park.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdbool.h>

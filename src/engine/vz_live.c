@@ -86,22 +86,16 @@ int vz_thaw(const struct ct *ct, struct err *e)
 	return !dir || freezer_open(&f, dir, false, e) < 0 || freezer_thaw(&f, e) < 0 ? -1 : 0;
 }
 
-/* A CRIU that outlived its command lets go of the processes, and freezes them again, at its end. */
-static int wait_for_criu(const struct ct *ct, struct err *e)
-{
-	struct runc_state s;
-
-	return runc_state(ct->id, &s, e) < 0 || (s.pid > 0 && freezer_wait_untraced(s.pid, CRIU_ENDS_MS, e) < 0) ?
-		       -1 : 0;
-}
-
 int vz_uncut(const struct ct *ct, struct err *e)
 {
 	own_vz struct vz v = VZ_INIT;
 	own_ctnet struct ctnet net = CTNET_INIT;
+	struct runc_state s;
 
+	if (runc_state(ct->id, &s, NULL) == 0 && s.pid > 0)
+		freezer_wait_for_criu(s.pid, CRIU_ENDS_MS);
 	return vz_open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 ||
-			       ctnet_open(&net, e) < 0 || wait_for_criu(ct, e) < 0 || vz_thaw(ct, e) < 0 ? -1 : 0;
+			       ctnet_open(&net, e) < 0 || vz_thaw(ct, e) < 0 ? -1 : 0;
 }
 
 int vz_swap(const struct ct *ct, pid_t init, struct err *e)
