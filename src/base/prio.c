@@ -7,9 +7,21 @@
 
 #include "base/own.h"
 
+enum { GENTLE = 10 };
+
 int prio_get(void)
 {
 	return getpriority(PRIO_PROCESS, 0);
+}
+
+int prio_gentle(void)
+{
+	int now = prio_get();
+
+	if (setpriority(PRIO_PROCESS, 0, now - 1) < 0)
+		return now;
+	setpriority(PRIO_PROCESS, 0, now);
+	return now + GENTLE;
 }
 
 void prio_set(pid_t pid, int nice)

@@ -5,11 +5,12 @@
 
 #include <sys/types.h>
 
-/* As much nicer than usual, beside programs that people wait for. */
-enum { PRIO_GENTLE = 10 };
-
 /* Our niceness of this moment. */
 int prio_get(void);
+
+/* One for work beside programs that people wait for: more than that of this moment, if we may come back from there (that takes
+ * CAP_SYS_NICE), else the same. */
+int prio_gentle(void);
 
 /* Gives every thread of a process this niceness (their children start with it).  Where that is not allowed things
  * go on as they were. */

@@ -147,7 +147,7 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 		return -1;
 	o->store = store_new(&so);
 	o->usual_nice = prio_get();
-	prio_set(getpid(), o->usual_nice + PRIO_GENTLE);
+	prio_set(getpid(), prio_gentle());
 	return feeds_start(o, m->n_streams, e);
 }
 

@@ -146,7 +146,7 @@ void online_be_gentle(struct source *s, bool gentle)
 
 	if (gentle)
 		o->usual_nice = prio_get();
-	nice = o->usual_nice + (gentle ? PRIO_GENTLE : 0);
+	nice = gentle ? prio_gentle() : o->usual_nice;
 	prio_set(getpid(), nice);
 	prio_set(s->remote.child.pid, nice);
 	for (unsigned i = 1; i < s->streams.n; i++)

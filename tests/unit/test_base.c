@@ -19,6 +19,7 @@
 #include "base/own.h"
 #include "base/parse.h"
 #include "base/path.h"
+#include "base/prio.h"
 #include "base/spawn.h"
 #include "base/strv.h"
 
@@ -248,6 +249,22 @@ static void test_sleep_is_cancelled(void **state)
 	assert_true(clock_ns() - begun < UINT64_C(50000000000));
 }
 
+/* Whoever cannot come back does not go. */
+static void test_prio(void **state)
+{
+	int usual = prio_get(), gentle = prio_gentle();
+
+	(void)state;
+	assert_int_equal(prio_get(), usual);
+	assert_true(gentle >= usual);
+	prio_set(getpid(), gentle);
+	assert_int_equal(prio_get(), gentle);
+	prio_set(getpid(), usual);
+	assert_int_equal(prio_get(), usual);
+	prio_set(0, 19); /* no process: nothing happens */
+	assert_int_equal(prio_get(), usual);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -262,6 +279,7 @@ int main(void)
 		cmocka_unit_test(test_spawn_reads_and_fails),
 		cmocka_unit_test(test_spawn_leaks_no_descriptor),
 		cmocka_unit_test(test_strv),
+		cmocka_unit_test(test_prio),
 		cmocka_unit_test(test_sleep_is_cancelled), /* the last: the signal stays seen */
 	};
 
