@@ -52,13 +52,14 @@ struct save {
 	size_t n_armed;
 };
 
-static int read_mounts(struct save *s, struct err *e)
+int save_read_mounts(struct save *s, struct err *e)
 {
 	own_free char *path = xasprintf("/proc/%d/mountinfo", (int)s->init);
 	own_free char *text = NULL;
 
 	if (file_read(AT_FDCWD, path, MOUNTINFO_MAX, &text, NULL, e) < 0)
 		return -1;
+	ext_mounts_fini(&s->mounts);
 	if (ext_mounts_read(&s->mounts, text, e) < 0)
 		return -1;
 	for (size_t i = 0; i < s->mounts.n; i++) {
@@ -119,7 +120,7 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
 	s->freezer = (struct freezer)FREEZER_INIT;
 	s->shim = s->gate = -1;
 	s->images = imgdir_open(e);
-	if (s->images < 0 || read_mounts(s, e) < 0 ||
+	if (s->images < 0 || save_read_mounts(s, e) < 0 ||
 	    freezer_open(&s->freezer, o->freezer_dir, true, e) < 0 ||
 	    start_criu(s, o->netns, e) < 0) {
 		save_free(s);

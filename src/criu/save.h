@@ -53,10 +53,13 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e);
 void save_free(struct save *s);
 
 const struct ext_mounts *save_mounts(const struct save *s);
-/* imgdir.h; borrowed. */
+
+/* Reads them anew: the list of before is invalid then.  Not behind LIVE_ARM, for both ends need the same. */
+int save_read_mounts(struct save *s, struct err *e);
 /* The process of CRIU. */
 pid_t save_criu(const struct save *s);
 
+/* imgdir.h; borrowed. */
 int save_images(const struct save *s);
 
 /* After a round, running: what the library may answer from. SAVE_WHOLE: nothing. */

@@ -423,11 +423,14 @@ int online_step_arm(void *ctx, struct err *e)
 	own_buf struct buf b = BUF_INIT;
 	own_frame struct frame f = FRAME_INIT;
 	struct err why = ERR_INIT;
-	struct msg_live_arm m = { .mounts = *save_mounts(o->save),
-				  .cgroups = o->parts.has_cgroups };
+	struct msg_live_arm m = { .cgroups = o->parts.has_cgroups };
 	size_t n = 0;
 	int ret;
 
+	/* A session may have begun or ended during the rounds, and its /run/user/UID with it. */
+	if (save_read_mounts(o->save, e) < 0)
+		return -1;
+	m.mounts = *save_mounts(o->save);
 	if (o->track && save_arm(o->save, o->track, &m.shared, &n, e) < 0)
 		return -1;
 	m.n_shared = (uint32_t)n;
