@@ -156,13 +156,13 @@ static void forget(struct lazytask *t, uint64_t start, uint64_t end)
 /* ---- copying ---- */
 
 /* Pages [now, now + n) from data, or zeros.  Returns the pages that are settled (there, or without
- * a mapping); fewer than n only when events are pending, or somebody waits for the task. */
-static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const uint8_t *data)
+ * a mapping); fewer than n only when events are pending, or it yields and somebody waits for the task. */
+static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const uint8_t *data, bool yields)
 {
 	uint64_t done = 0, some = n;
 
-	while (done < n && !t->over && !(done && t->waited_for)) {
-		uint64_t few = some < AT_ONCE ? some : AT_ONCE;
+	while (done < n && !t->over && !(yields && done && t->waited_for)) {
+		uint64_t few = yields && some > AT_ONCE ? AT_ONCE : some;
 		uint64_t at = now + (done << MEM_PAGE_SHIFT), len = few << MEM_PAGE_SHIFT;
 		struct uffdio_copy c = { .dst = at, .src = (uintptr_t)data + (done << MEM_PAGE_SHIFT),
 					 .len = len };
@@ -209,8 +209,9 @@ static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const 
 /*
  * Settles up to n pages from `then` on, as far as they are in the store; under `events`, the
  * pages are out of `left`.  Returns pages settled; *absent: stopped at one that is not here.
+ * `yields`: it is the background, for which nobody waits.
  */
-static uint64_t settle(struct lazytask *t, uint64_t then, uint64_t n, bool *absent)
+static uint64_t settle(struct lazytask *t, uint64_t then, uint64_t n, bool yields, bool *absent)
 {
 	uint64_t done = 0;
 
@@ -230,7 +231,7 @@ static uint64_t settle(struct lazytask *t, uint64_t then, uint64_t n, bool *abse
 			*absent = true;
 			break;
 		}
-		got = place_pages(t, now, some, data);
+		got = place_pages(t, now, some, data, yields);
 		if (t->release)
 			store_release(t->store, t->nr, at, got);
 		done += got;
@@ -299,7 +300,7 @@ long lazytask_fill(struct lazytask *t, uint64_t max)
 	if (n)
 		take_pages(t, start, n);
 	pthread_mutex_unlock(&t->lock);
-	done = n ? settle(t, start, n, &absent) : 0;
+	done = n ? settle(t, start, n, true, &absent) : 0;
 	pthread_mutex_lock(&t->lock);
 	settled(t, start, n, done);
 	pthread_mutex_unlock(&t->lock);
@@ -327,7 +328,7 @@ static void settle_range(struct lazytask *t, uint64_t start, uint64_t n)
 		span = span < (end - start) >> MEM_PAGE_SHIFT ? span : (end - start) >> MEM_PAGE_SHIFT;
 		take_pages(t, start, span);
 		pthread_mutex_unlock(&t->lock);
-		done = settle(t, start, span, &absent);
+		done = settle(t, start, span, false, &absent);
 		pthread_mutex_lock(&t->lock);
 		settled(t, start, span, done);
 		pageset_remove(&t->wanted, start, done);
@@ -432,11 +433,11 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 	}
 	pthread_mutex_unlock(&t->lock);
 	if (!span) { /* never had a page, or has it already */
-		done = place_pages(t, now, 1, NULL);
+		done = place_pages(t, now, 1, NULL, false);
 		wake(t, now, 1);
 		return done == 1;
 	}
-	done = settle(t, then, span, &absent);
+	done = settle(t, then, span, false, &absent);
 	pthread_mutex_lock(&t->lock);
 	settled(t, then, span, done);
 	pageset_remove(&t->wanted, then, done);
