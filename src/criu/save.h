@@ -56,6 +56,7 @@ const struct ext_mounts *save_mounts(const struct save *s);
 
 /* Reads them anew: the list of before is invalid then.  Not behind LIVE_ARM, for both ends need the same. */
 int save_read_mounts(struct save *s, struct err *e);
+
 /* The process of CRIU. */
 pid_t save_criu(const struct save *s);
 

@@ -153,7 +153,7 @@ int soft_round(struct track *t, struct track_round *r, struct err *e)
 		ret = -1;
 	r->scan_ns = clock_ns() - began;
 	stopped = clock_ns() - stopped;
-	t->attach_max_ns = stopped > t->attach_max_ns ? stopped : t->attach_max_ns;
+	r->stop_ns = stopped;
 	log_debug("soft-dirty: stopped for %.1f ms", (double)stopped / 1e6);
 	return ret;
 }

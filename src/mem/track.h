@@ -66,7 +66,8 @@ struct track_round {
 	uint64_t interval_ns;	 /* since the scan of the round before: dirty_pages arose in it */
 	unsigned nr_spaces, nr_shms;
 	unsigned attached;	 /* address spaces newly tracked */
-	uint64_t attach_max_ns;	 /* longest stop of a task for that, or of all (soft-dirty) */
+	uint64_t attach_max_ns;	 /* longest stop of a task for that */
+	uint64_t stop_ns;	 /* all of it was stopped for so long (soft-dirty), or 0 */
 };
 
 /*

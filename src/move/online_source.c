@@ -29,7 +29,6 @@ enum {
 	STOP_MS = 2000,
 	WAIT_ID = 34,
 	FOLLOW_LEAST_MS = 20000, /* nobody is harmed by waiting */
-	STOPPED_TELL_NS = 5000000, /* by soft-dirty bits; else 0.2 ms, once */
 };
 
 void online_fini(struct online *o)
@@ -318,6 +317,8 @@ static void tell_memory_round(struct source *s, const struct track_round *r,
 
 	event_round(s->ev, &er);
 	s->account.rounds = r->nr;
+	if ((double)r->stop_ns / 1e6 > s->account.stop_ms)
+		s->account.stop_ms = (double)r->stop_ns / 1e6;
 	s->account.dirty_bps = er.dirty_bps;
 }
 
@@ -339,7 +340,6 @@ int online_step_memory(void *ctx, struct err *e)
 				    .max_downtime_s = (double)s->job->max_downtime_ms / 1e3,
 				    .limit_pages_s = (double)s->job->limit_bps / 4096 };
 	struct converge c = { .what = CONVERGE_AGAIN };
-	uint64_t stopped_ns = 0;
 
 	if (!o->track)
 		return 0;
@@ -355,17 +355,14 @@ int online_step_memory(void *ctx, struct err *e)
 			.interval_s = n ? (double)r.interval_ns / 1e9 : 0,
 			.scan_s = (double)r.scan_ns / 1e9,
 			.send_s = (double)r.send_ns / 1e9,
-			.stop_s = r.attach_max_ns > STOPPED_TELL_NS ? (double)r.attach_max_ns / 1e9 : 0,
+			.stop_s = (double)r.stop_ns / 1e9,
 		};
-		stopped_ns = r.attach_max_ns > stopped_ns ? r.attach_max_ns : stopped_ns;
 		converge_decide(&c, rounds, n + 1, &co);
 		tell_memory_round(s, &r, &c);
 		if (c.what == CONVERGE_AGAIN && cancel_sleep_ms((unsigned)(c.pause_s * 1e3), e) < 0)
 			return -1;
 	}
 	event_decision(s->ev, "%s", c.why);
-	if (stopped_ns > STOPPED_TELL_NS)
-		s->account.stop_ms = (double)stopped_ns / 1e6;
 	if (c.what == CONVERGE_NEVER && !o->lazy && s->job->require_realtime) {
 		err_set(e, ERR_UNSUPPORTED, "the memory changes too fast: %s", c.why);
 		return err_hint(e, "allow more with --max-downtime, or leave out "
