@@ -116,6 +116,8 @@ static void restore_ended(struct lazy *l, bool well)
 	pthread_mutex_lock(&l->lock);
 	for (size_t i = 0; well && i < l->nr_tasks; i++)
 		l->tasks[i]->complete = true;
+	if (well && !l->finished)
+		l->finished_ns = clock_ns();
 	if (well)
 		l->finished = true;
 	else if (!l->finished)

@@ -20,7 +20,24 @@ enum {
 	CALM_NS = 2000000, /* after the last fault */
 	REST_LEAST_NS = 20000,
 	REST_MOST_NS = 2000000,
+	HELD_MOST_NS = 200000000,
 };
+
+/*
+ * Restored but held, nobody waits for pages: only what CPUs have left over is taken, for CRIU, the kernel's own threads and
+ * the switch are what the downtime is made of.  That it runs, its first fault tells.  Under lock.
+ */
+static bool is_held(const struct lazy *l)
+{
+	return l->event_ns <= l->finished_ns && clock_ns() - l->finished_ns < HELD_MOST_NS;
+}
+
+static void be_idle(bool on)
+{
+	const struct sched_param p = { .sched_priority = 0 };
+
+	sched_setscheduler(0, on ? SCHED_IDLE : SCHED_OTHER, &p);
+}
 
 /*
  * For one turn no other program takes the CPU from a filler: it holds the task's lock, and a fault may come to wait for it.
@@ -133,9 +150,10 @@ void *lazy_fill_main(void *arg)
 {
 	struct lazy *l = arg;
 	size_t at = 0, idle = 0;
-	bool may_hurry = true;
+	bool may_hurry = true, held = true;
 
 	prctl(PR_SET_TIMERSLACK, 1000UL);
+	be_idle(true);
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop && !l->done) {
 		struct lazytask *t = l->finished ? next_task(l, &at) : NULL;
@@ -143,11 +161,15 @@ void *lazy_fill_main(void *arg)
 		bool calm = began - l->event_ns > CALM_NS;
 		long n = 0;
 
+		if (held && t && !is_held(l)) {
+			held = false;
+			be_idle(false);
+		}
 		if (t) {
 			pthread_mutex_unlock(&l->lock);
-			may_hurry = may_hurry && hurry(true);
+			may_hurry = may_hurry && (held || hurry(true));
 			n = lazytask_fill(t, calm ? FILL : FILL_SHORT);
-			if (may_hurry)
+			if (may_hurry && !held)
 				hurry(false);
 			pthread_mutex_lock(&l->lock);
 		} else if (all_filled(l) && !l->finishing) {

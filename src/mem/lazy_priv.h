@@ -61,7 +61,7 @@ struct lazy {
 	bool told; /* that all is here, over this link; under `sending` */
 	bool link_lost;
 	struct err why;
-	uint64_t first_ns, done_ns;
+	uint64_t first_ns, finished_ns, done_ns;
 	_Atomic uint64_t wanted;
 	_Atomic uint64_t event_ns; /* when a task last asked for something */
 };
