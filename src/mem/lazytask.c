@@ -14,6 +14,7 @@
 enum {
 	AHEAD = 64, /* pages given with a fault at most, when faults go upwards */
 	AT_ONCE = 4, /* pages placed, until we look whether somebody waits */
+	AROUND = 64 << 10, /* bytes around a fault that go first then; aligned */
 	EVENTS = 32,
 	REFUSED_NS = 20000, /* until a refused copy is tried again */
 };
@@ -276,6 +277,39 @@ static uint64_t next_hot(struct lazytask *t, uint64_t max, uint64_t *start)
 	return 0;
 }
 
+/* Up to max that are owed around a page that was touched, the latest first and each but once: what lies together is often used
+ * together.  0: there are none.  Under lock. */
+static uint64_t next_near(struct lazytask *t, uint64_t max, uint64_t *start)
+{
+	while (t->nr_near) {
+		uint64_t *at = &t->near[(t->near_at - 1) % LAZYTASK_NEAR], end = (*at | (AROUND - 1)) + 1;
+		uint64_t n = pagebits_next(&t->left, *at, max, start);
+
+		if (n && *start < end) {
+			uint64_t left = (end - *start) >> MEM_PAGE_SHIFT;
+
+			n = n < left ? n : left;
+			*at = *start + (n << MEM_PAGE_SHIFT);
+			if (*at < end)
+				return n;
+		} else {
+			n = 0;
+		}
+		t->near_at--;
+		t->nr_near--;
+		if (n)
+			return n;
+	}
+	return 0;
+}
+
+/* Under lock. */
+static void note_near(struct lazytask *t, uint64_t then)
+{
+	t->near[t->near_at++ % LAZYTASK_NEAR] = then & ~(uint64_t)(AROUND - 1);
+	t->nr_near += t->nr_near < LAZYTASK_NEAR;
+}
+
 /* Up to max that are owed behind the cursor, and then from the beginning; 0: nothing is.  Under lock. */
 static uint64_t next_owed(struct lazytask *t, uint64_t max, uint64_t *start)
 {
@@ -294,7 +328,8 @@ long lazytask_fill(struct lazytask *t, uint64_t max)
 	pthread_rwlock_rdlock(&t->events);
 	pthread_mutex_lock(&t->lock);
 	if (!t->over) {
-		n = next_hot(t, max, &start);
+		n = next_near(t, max, &start);
+		n = n ? n : next_hot(t, max, &start);
 		n = n ? n : next_owed(t, max, &start);
 	}
 	if (n)
@@ -429,6 +464,7 @@ static bool serve_fault(struct lazytask *t, uint64_t now, const struct lazytask_
 	if (span) {
 		span = span < fault_window(t, then) ? span : t->window;
 		t->next_fault = then + (span << MEM_PAGE_SHIFT);
+		note_near(t, then);
 		take_pages(t, then, span);
 	}
 	pthread_mutex_unlock(&t->lock);

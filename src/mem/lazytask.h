@@ -30,6 +30,8 @@ struct place {
 	uint64_t now, then, len;
 };
 
+enum { LAZYTASK_NEAR = 64 };
+
 struct lazytask {
 	int uffd;
 	pid_t vpid;
@@ -45,6 +47,8 @@ struct lazytask {
 	uint64_t cursor;
 	struct pageset hot; /* filled first; begins at run hot_at */
 	size_t hot_at;
+	uint64_t near[LAZYTASK_NEAR]; /* a ring of what is around the latest faults: from where on */
+	unsigned near_at, nr_near;
 	uint64_t next_fault, window; /* where the pages of the last fault ended, and how many they were */
 	struct place *places;
 	size_t nr_places;
