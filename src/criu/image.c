@@ -171,34 +171,34 @@ void pagemap_write(const struct pagemap *pm, struct buf *out)
 		pe.has_nr_pages = pe.has_flags = true;
 		pe.nr_pages = r->nr_pages;
 		pe.compat_nr_pages = r->nr_pages > UINT32_MAX ? UINT32_MAX : (uint32_t)r->nr_pages;
-		pe.flags = r->flags;
+		pe.flags = r->flags & ~(uint32_t)PAGE_OURS;
 		image_put(out, &pe.base);
 	}
 }
 
-/* What of `lazy` lies before `limit`; the rest stays in it. */
-static struct page_run cut_before(struct page_run *lazy, uint64_t limit)
+/* What of `run` lies before `limit`; the rest stays in it. */
+static struct page_run cut_before(struct page_run *run, uint64_t limit)
 {
-	struct page_run head = *lazy;
+	struct page_run head = *run;
 
-	if (run_end(lazy) > limit)
-		head.nr_pages = lazy->start < limit ? (limit - lazy->start) / PAGE : 0;
-	lazy->start += head.nr_pages * PAGE;
-	lazy->nr_pages -= head.nr_pages;
+	if (run_end(run) > limit)
+		head.nr_pages = run->start < limit ? (limit - run->start) / PAGE : 0;
+	run->start += head.nr_pages * PAGE;
+	run->nr_pages -= head.nr_pages;
 	return head;
 }
 
-static void skip_until(struct page_run *lazy, uint64_t limit)
+static void skip_until(struct page_run *run, uint64_t limit)
 {
-	uint64_t pages = lazy->start < limit ? (limit - lazy->start) / PAGE : 0;
+	uint64_t pages = run->start < limit ? (limit - run->start) / PAGE : 0;
 
-	if (pages > lazy->nr_pages)
-		pages = lazy->nr_pages;
-	lazy->start += pages * PAGE;
-	lazy->nr_pages -= pages;
+	if (pages > run->nr_pages)
+		pages = run->nr_pages;
+	run->start += pages * PAGE;
+	run->nr_pages -= pages;
 }
 
-void pagemap_add_lazy(struct pagemap *pm, const struct page_run *lazy, size_t n)
+void pagemap_add(struct pagemap *pm, const struct page_run *runs, size_t n, uint32_t flags)
 {
 	struct pagemap out = PAGEMAP_INIT;
 	struct page_run rest = { 0 };
@@ -211,8 +211,8 @@ void pagemap_add_lazy(struct pagemap *pm, const struct page_run *lazy, size_t n)
 
 		while (rest.nr_pages || next < n) {
 			if (!rest.nr_pages) {
-				rest = lazy[next++];
-				rest.flags = PAGE_LAZY;
+				rest = runs[next++];
+				rest.flags = flags;
 			}
 			if (rest.start >= limit)
 				break;

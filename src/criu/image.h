@@ -59,6 +59,7 @@ void image_put_raw(struct buf *b, const void *data, size_t len);
 enum page_flags {
 	PAGE_PRESENT = 4, /* the next pages of pages-ID.img */
 	PAGE_LAZY = 2,	  /* the lazy handler has them */
+	PAGE_OURS = 1u << 31, /* never in a file: present, and not among CRIU's own pages yet */
 };
 
 struct page_run {
@@ -81,10 +82,10 @@ int pagemap_read(struct pagemap *pm, const void *data, size_t len, struct err *e
 void pagemap_write(const struct pagemap *pm, struct buf *out);
 
 /*
- * Adds runs of lazy pages, which must be sorted; where a page is in both, the one that was
+ * Adds runs with these flags, which must be sorted; where a page is in both, the one that was
  * there stays.  Neighbours with the same flags become one.
  */
-void pagemap_add_lazy(struct pagemap *pm, const struct page_run *lazy, size_t n);
+void pagemap_add(struct pagemap *pm, const struct page_run *runs, size_t n, uint32_t flags);
 
 /* ---- pstree.img ---- */
 

@@ -148,11 +148,11 @@ int revive_images(const struct revive *r)
 	return r->images;
 }
 
-/* Did CRIU dump everything itself? */
-static bool has_pages(const struct hidden_spaces *hidden)
+/* Does anything come by the page handler? */
+static bool has_lazy(const struct hidden_spaces *hidden)
 {
 	for (size_t i = 0; i < hidden->n; i++) {
-		if (hidden->v[i].pages.n)
+		if (hidden->v[i].lazy.n)
 			return true;
 	}
 	return false;
@@ -169,7 +169,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.images = r->images,
 		.mounts = &r->mounts,
 		.places = r->places.path,
-		.lazy = has_pages(hidden),
+		.lazy = has_lazy(hidden),
 		.cgroups = r->cgroups,
 		.hold = &r->freezer,
 		.park = r->park,

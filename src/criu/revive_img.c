@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "criu/revive_img.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,8 @@
 
 static const size_t image_max = 256u << 20;
 
+enum { ROOM_PAGES = 64 };
+
 static int read_pagemap(int images, const char *name, struct pagemap *pm, struct err *e)
 {
 	own_free char *data = NULL;
@@ -26,14 +29,14 @@ static int read_pagemap(int images, const char *name, struct pagemap *pm, struct
 	return pagemap_read(pm, data, len, e);
 }
 
-/* Runs of a pageset in the image's terms. */
-static struct page_run *lazy_runs(const struct pageset *s)
+/* Joins runs of a pageset. */
+static void add_pages(struct pagemap *pm, const struct pageset *s, uint32_t flags)
 {
-	struct page_run *runs = xcalloc(s->n + 1, sizeof(*runs));
+	own_free struct page_run *runs = xcalloc(s->n + 1, sizeof(*runs));
 
 	for (size_t i = 0; i < s->n; i++)
-		runs[i] = (struct page_run){ s->v[i].start, s->v[i].pages, PAGE_LAZY };
-	return runs;
+		runs[i] = (struct page_run){ s->v[i].start, s->v[i].pages, 0 };
+	pagemap_add(pm, runs, s->n, flags);
 }
 
 /*
@@ -48,41 +51,84 @@ static void keep_dumped(struct pagemap *pm)
 	}
 }
 
+/* So many pages from one file to another, or out of the store. */
+struct pages_out {
+	int from, to;
+	struct store *store;
+	uint32_t nr; /* its object */
+	uint8_t *room;
+};
+
+static int put_run(const struct pages_out *o, const struct page_run *run, struct err *e)
+{
+	for (uint64_t done = 0; done < run->nr_pages;) {
+		uint64_t some = run->nr_pages - done < ROOM_PAGES ? run->nr_pages - done : ROOM_PAGES;
+		const size_t len = some << MEM_PAGE_SHIFT;
+
+		if (run->flags & PAGE_OURS) {
+			if (store_read(o->store, o->nr, run->start + (done << MEM_PAGE_SHIFT), some, o->room, e) < 0)
+				return -1;
+		} else if (read_all(o->from, o->room, len) < 0) {
+			return err_sys(e, "CRIU's pages are fewer than it says");
+		}
+		if (write_all(o->to, o->room, len) < 0)
+			return err_sys(e, "cannot write pages into the images");
+		done += some;
+	}
+	return 0;
+}
+
+/* pages-ID.img anew: CRIU's own pages and those of the store, by address, as the pagemap has them. */
+static int put_pages(int images, const struct pagemap *pm, struct store *store, uint32_t nr, struct err *e)
+{
+	own_free char *name = xasprintf("pages-%u.img", pm->pages_id);
+	own_free uint8_t *room = xmalloc((size_t)ROOM_PAGES << MEM_PAGE_SHIFT);
+	own_fd int from = openat(images, name, O_RDONLY | O_CLOEXEC), to = -1;
+	struct pages_out o = { .from = from, .store = store, .nr = nr, .room = room };
+
+	/* The old file, if CRIU found any pages, lives as long as `from`. */
+	unlinkat(images, name, 0);
+	o.to = to = openat(images, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (to < 0)
+		return err_sys(e, "cannot make the image %s", name);
+	for (size_t i = 0; i < pm->n; i++) {
+		if (pm->run[i].flags & PAGE_PRESENT && put_run(&o, &pm->run[i], e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int one_pagemap(int images, const struct hidden_space *h, struct store *store,
 		       struct lazy *lazy, struct err *e)
 {
 	own_free char *name = xasprintf("pagemap-%u.img", h->vpid);
 	own_pagemap struct pagemap pm = PAGEMAP_INIT;
-	own_free struct page_run *runs = NULL;
 	own_buf struct buf out = BUF_INIT;
-	struct pageset pages = PAGESET_INIT;
+	own_pageset struct pageset pages = PAGESET_INIT, eager = PAGESET_INIT;
 	uint32_t nr = store_find_space(store, (pid_t)h->vpid);
-	int ret = -1;
 
-	if (h->pages.n) {
-		if (!nr) {
-			err_set(e, ERR_PROTO, "the memory of process %u was never sent", h->vpid);
-			goto out;
-		}
+	if (h->lazy.n || h->eager.n) {
+		if (!nr)
+			return err_set(e, ERR_PROTO, "the memory of process %u was never sent", h->vpid);
 		if (store_present(store, nr, &pages, e) < 0)
-			goto out;
-		pageset_keep(&pages, &h->pages);
+			return -1;
+		pageset_add_set(&eager, &h->eager);
+		pageset_keep(&eager, &pages);
+		pageset_keep(&pages, &h->lazy);
 	}
 	if (read_pagemap(images, name, &pm, e) < 0)
-		goto out;
+		return -1;
 	keep_dumped(&pm);
 	/* What CRIU dumped all the same is restored from its images. */
 	for (size_t i = 0; i < pm.n; i++)
 		pageset_remove(&pages, pm.run[i].start, pm.run[i].nr_pages);
-	runs = lazy_runs(&pages);
-	pagemap_add_lazy(&pm, runs, pages.n);
+	add_pages(&pm, &pages, PAGE_LAZY);
+	add_pages(&pm, &eager, PAGE_PRESENT | PAGE_OURS);
 	pagemap_write(&pm, &out);
-	if (imgdir_put(images, name, out.data, out.len, e) < 0)
-		goto out;
-	ret = lazy_only(lazy, (pid_t)h->vpid, &pages, e);
-out:
-	pageset_fini(&pages);
-	return ret;
+	if ((eager.n && put_pages(images, &pm, store, nr, e) < 0) ||
+	    imgdir_put(images, name, out.data, out.len, e) < 0)
+		return -1;
+	return lazy_only(lazy, (pid_t)h->vpid, &pages, e);
 }
 
 static const struct hidden_space *hidden_of(const struct hidden_spaces *hidden, uint32_t vpid)
@@ -118,7 +164,7 @@ int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store
 	free(names);
 	/* A process without images of memory shares another's. */
 	for (size_t i = 0; ret == 0 && i < hidden->n; i++) {
-		if (hidden->v[i].pages.n == 0)
+		if (hidden->v[i].lazy.n == 0)
 			ret = lazy_only(lazy, (pid_t)hidden->v[i].vpid, &nothing, e);
 	}
 	return ret;

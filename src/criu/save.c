@@ -299,9 +299,9 @@ int save_dump(struct save *s, struct err *e)
 	return ret < 0 ? -1 : save_mend(s->images, s->rootfs, e);
 }
 
-/* Every page of a hidden mapping must be one that mem/ answers for. */
-static int check_covered(const struct track *t, const struct track_space *sp,
-			 const struct pageset *hidden, struct err *e)
+/* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back. */
+static int sort_hidden(const struct track *t, const struct track_space *sp, const struct pageset *hidden,
+		       struct hidden_space *out, struct err *e)
 {
 	for (size_t i = 0; i < hidden->n; i++) {
 		uint64_t at = hidden->v[i].start, end = run_end(&hidden->v[i]);
@@ -313,6 +313,8 @@ static int check_covered(const struct track *t, const struct track_space *sp,
 				return err_set(e, ERR_UNSUPPORTED,
 					       "memory of process %d changed its kind at the freeze",
 					       (int)sp->vpid);
+			pageset_add(map_is_eager(m) ? &out->eager : &out->lazy, at,
+				    ((m->end < end ? m->end : end) - at) >> MEM_PAGE_SHIFT);
 			at = m->end;
 		}
 	}
@@ -380,6 +382,7 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 	own_hidden_spaces struct hidden_spaces h = HIDDEN_SPACES_INIT;
 
 	for (size_t i = 0; s->shim >= 0 && i < track_nr_spaces(t); i++) {
+		own_pageset struct pageset pages = PAGESET_INIT;
 		struct hidden_space *sp;
 		struct track_space ts;
 
@@ -387,8 +390,7 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 		h.v = xrealloc(h.v, (h.n + 1) * sizeof(*h.v));
 		sp = &h.v[h.n++];
 		*sp = (struct hidden_space){ .vpid = (uint32_t)ts.vpid };
-		if (shimdir_hidden(s->shim, ts.pid, &sp->pages, e) < 0 ||
-		    check_covered(t, &ts, &sp->pages, e) < 0)
+		if (shimdir_hidden(s->shim, ts.pid, &pages, e) < 0 || sort_hidden(t, &ts, &pages, sp, e) < 0)
 			return -1;
 	}
 	hidden_spaces_put(out, &h);

@@ -88,7 +88,7 @@ int save_thaw(struct save *s, struct err *e);
 int save_dump(struct save *s, struct err *e);
 
 /*
- * Frozen, after save_dump and track_final: appends, for the destination, which pages of each process
+ * Frozen, after save_dump and track_final: appends, for the destination, which mappings of each process
  * were hidden from CRIU.  Fails when one of them, or a shared object, is not in mem/'s hands: its
  * content would be lost.
  */
@@ -101,7 +101,8 @@ int save_disarm(struct save *s, struct err *e);
 
 struct hidden_space {
 	uint32_t vpid;
-	struct pageset pages; /* whole mappings */
+	/* Whole mappings: those that come back through userfaultfd, and those that the images must have (map_is_eager). */
+	struct pageset lazy, eager;
 };
 
 struct hidden_spaces {

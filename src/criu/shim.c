@@ -60,13 +60,14 @@ struct pm_scan {
 
 enum { TEXT_MAX = 256 << 20 };
 
+/* Of the process that CRIU looked at last: it dumps one after the other.  By address. */
 struct hidden {
-	int pid;
 	uint64_t start, end;
 };
 
 static struct hidden *hidden;
-static size_t nr_hidden;
+static size_t nr_hidden, cap_hidden;
+static int hidden_pid;
 
 static int dir_fd(void)
 {
@@ -153,24 +154,39 @@ static int proc_pid(int fd)
 
 static void forget(int pid)
 {
-	size_t kept = 0;
-
-	for (size_t i = 0; i < nr_hidden; i++) {
-		if (hidden[i].pid != pid)
-			hidden[kept++] = hidden[i];
-	}
-	nr_hidden = kept;
+	hidden_pid = pid;
+	nr_hidden = 0;
 }
 
-static bool hide(int pid, const struct shim_vma *v)
+static bool hide(const struct shim_vma *v)
 {
-	struct hidden *more = realloc(hidden, (nr_hidden + 1) * sizeof(*hidden));
+	if (nr_hidden == cap_hidden) {
+		size_t cap = cap_hidden ? 2 * cap_hidden : 256;
+		struct hidden *more = realloc(hidden, cap * sizeof(*hidden));
 
-	if (!more)
-		return false;
-	hidden = more;
-	hidden[nr_hidden++] = (struct hidden){ pid, v->start, v->end };
+		if (!more)
+			return false;
+		hidden = more;
+		cap_hidden = cap;
+	}
+	hidden[nr_hidden++] = (struct hidden){ v->start, v->end };
 	return true;
+}
+
+/* The first that ends behind `at`; NULL: none. */
+static const struct hidden *hidden_from(int pid, uint64_t at)
+{
+	size_t lo = 0, hi = pid && pid == hidden_pid ? nr_hidden : 0, n = hi;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (hidden[mid].end <= at)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < n ? &hidden[lo] : NULL;
 }
 
 /* Tells the agent; what is not told is not hidden. */
@@ -189,8 +205,6 @@ static void publish(int pid)
 		return;
 	}
 	for (size_t i = 0; i < nr_hidden; i++) {
-		if (hidden[i].pid != pid)
-			continue;
 		snprintf(line, sizeof(line), "%llx-%llx\n",
 			 (unsigned long long)hidden[i].start,
 			 (unsigned long long)hidden[i].end);
@@ -201,7 +215,7 @@ static void publish(int pid)
 }
 
 /* maps with VmFlags lines, as a stream; false when a mapping has none in the cache. */
-static bool merge(FILE *out, int pid, const char *maps, const char *cache)
+static bool merge(FILE *out, const char *maps, const char *cache)
 {
 	const char *next = maps, *at = NULL;
 	struct shim_vma v;
@@ -210,7 +224,7 @@ static bool merge(FILE *out, int pid, const char *maps, const char *cache)
 		v.flags = shim_flags(&v, cache, &at, &v.flags_len);
 		if (!v.flags)
 			return false;
-		if (shim_hides(&v) && !hide(pid, &v))
+		if (shim_hides(&v) && !hide(&v))
 			return false;
 		fwrite(line, 1, (size_t)(next - line), out);
 		fputs("VmFlags: ", out);
@@ -221,13 +235,13 @@ static bool merge(FILE *out, int pid, const char *maps, const char *cache)
 }
 
 /* The kernel's own smaps, looked through for what can be hidden. */
-static bool whole(FILE *out, int pid, const char *smaps)
+static bool whole(FILE *out, const char *smaps)
 {
 	const char *next = smaps;
 	struct shim_vma v;
 
 	while (shim_next(&next, &v)) {
-		if (shim_hides(&v) && !hide(pid, &v))
+		if (shim_hides(&v) && !hide(&v))
 			return false;
 	}
 	fputs(smaps, out);
@@ -250,12 +264,12 @@ static int smaps_for(int proc_dir)
 	out = fd < 0 ? NULL : fdopen(dup(fd), "w");
 	forget(pid);
 	maps = slurp_at(proc_dir, "maps");
-	good = out && maps && merge(out, pid, maps, cache);
+	good = out && maps && merge(out, maps, cache);
 	if (out && !good) {
 		forget(pid);
 		rewind(out);
 		good = ftruncate(fd, 0) == 0 && (smaps = slurp_at(proc_dir, "smaps")) &&
-		       whole(out, pid, smaps);
+		       whole(out, smaps);
 	}
 	if (out && fclose(out) != 0)
 		good = false;
@@ -315,12 +329,9 @@ int __openat64_2(int dirfd, const char *path, int flags)
 
 static bool is_hidden(int pid, const struct pm_scan *s)
 {
-	for (size_t i = 0; i < nr_hidden; i++) {
-		if (hidden[i].pid == pid && s->start >= hidden[i].start &&
-		    s->end <= hidden[i].end)
-			return true;
-	}
-	return false;
+	const struct hidden *h = hidden_from(pid, s->start);
+
+	return h && s->start >= h->start && s->end <= h->end;
 }
 
 /* CRIU walks the whole address space for guard regions. */
@@ -373,20 +384,17 @@ static int pagemap_pid(int fd)
 /* [*from, *to) is wholly hidden, or wholly not; else *to is brought nearer. */
 static bool hidden_until(int pid, uint64_t from, uint64_t *to)
 {
-	for (size_t i = 0; i < nr_hidden; i++) {
-		const struct hidden *h = &hidden[i];
+	const struct hidden *h = hidden_from(pid, from);
 
-		if (h->pid != pid || h->end <= from || h->start >= *to)
-			continue;
-		if (h->start > from) {
-			*to = h->start;
-			continue;
-		}
-		if (h->end < *to)
-			*to = h->end;
-		return true;
+	if (!h || h->start >= *to)
+		return false;
+	if (h->start > from) {
+		*to = h->start;
+		return false;
 	}
-	return false;
+	if (h->end < *to)
+		*to = h->end;
+	return true;
 }
 
 /* Eight bytes a page.  The kernel is not asked about what is hidden. */

@@ -99,15 +99,16 @@ bool shim_has_flag(const char *flags, size_t len, const char *word)
 
 bool shim_hides(const struct shim_vma *v)
 {
-	static const char not_lazy[][3] = { "lo", "ht", "io", "pf", "gd", "dp", "ss", "um" };
+	static const char not_ours[][3] = { "lo", "ht", "io", "pf", "gd", "dp", "ss", "um" };
 
-	if (v->perms[3] != 'p' || v->ino || v->dev_major || v->dev_minor || !v->flags ||
-	    v->end - v->start <= SHIM_FLOOR)
+	bool of_file = v->ino || v->dev_major || v->dev_minor;
+
+	if (v->perms[3] != 'p' || !v->flags || (of_file && v->perms[2] == 'x'))
 		return false;
-	if (v->name_len >= 2 && v->name[0] == '[' && v->name[1] == 'v')
+	if (!of_file && v->name_len >= 2 && v->name[0] == '[' && v->name[1] == 'v')
 		return false; /* [vdso], [vvar], [vsyscall] */
-	for (size_t i = 0; i < sizeof(not_lazy) / sizeof(not_lazy[0]); i++) {
-		if (shim_has_flag(v->flags, v->flags_len, not_lazy[i]))
+	for (size_t i = 0; i < sizeof(not_ours) / sizeof(not_ours[0]); i++) {
+		if (shim_has_flag(v->flags, v->flags_len, not_ours[i]))
 			return false;
 	}
 	return true;

@@ -23,9 +23,6 @@
 /* What the restore's image calls shared memory that is there already: then its number. */
 #define SHIM_SHARED "pmigrate/shared/"
 
-/* Mappings up to this size are CRIU's to dump. */
-#define SHIM_FLOOR (128u << 10)
-
 struct shim_vma {
 	uint64_t start, end, offset, ino;
 	unsigned dev_major, dev_minor;
@@ -52,8 +49,8 @@ const char *shim_flags(const struct shim_vma *v, const char *cache, const char *
 bool shim_has_flag(const char *flags, size_t len, const char *word);
 
 /*
- * Are this mapping's pages hidden from CRIU?  Private anonymous memory above SHIM_FLOOR that
- * CRIU will restore lazily: not locked, not huge pages, not a device's, no growing stack.
+ * Are this mapping's pages hidden from CRIU?  Private memory that is not locked, not huge pages, not a device's, no growing
+ * stack; and no file's text, for CRIU pokes into that.
  */
 bool shim_hides(const struct shim_vma *v);
 

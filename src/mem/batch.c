@@ -103,14 +103,14 @@ static void read_batch(const struct batch *b, uint8_t *to, bool *there)
 	}
 }
 
-/* Shared objects: is the page what was sent last?  Remembers it. */
+/* Is the page what was sent last?  Remembers it. */
 static bool unchanged(const struct batch_from *from, uint64_t addr, const uint8_t *page)
 {
 	uint64_t h, *known;
 
 	if (!from->hash)
 		return false;
-	known = &from->hash[addr >> MEM_PAGE_SHIFT];
+	known = &from->hash[(addr - from->first) >> MEM_PAGE_SHIFT];
 	h = page ? XXH3_64bits(page, MEM_PAGE) : 0;
 	h = page && !h ? 1 : h; /* 0 means: never sent */
 	if (from->compare && *known == h)

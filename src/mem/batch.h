@@ -21,7 +21,8 @@ struct batch_from {
 	pid_t pid;	/* a space: its process, for process_vm_readv; 0: read `fd` */
 	int fd;		/* a space: its /proc/PID/mem (for pages without PROT_READ);
 			 * a shared object: itself.  Borrowed. */
-	uint64_t *hash; /* shared: one number a page, kept up to date; NULL: none */
+	uint64_t *hash; /* one number a page, kept up to date; NULL: none */
+	uint64_t first; /* address of the page that hash[0] is of */
 	bool compare;	/* pages whose hash did not change are not sent */
 };
 

@@ -21,6 +21,7 @@ struct piece {
 	struct space *space;
 	struct map map; /* a part of one; borrowed name */
 	struct pageset present, dirty;
+	bool late; /* lazy: its pages follow after the switch */
 	bool done;
 };
 
@@ -62,12 +63,12 @@ static void *scan_main(void *arg)
 	return NULL;
 }
 
-static void add_pieces(struct track *t, struct work *w, struct space *s)
+static void add_pieces(struct work *w, struct space *s, bool lazy)
 {
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
 
-		if (!space_covers(m, t->o.small, t->o.anon_only))
+		if (!space_covers(m))
 			continue;
 		for (uint64_t at = m->start; at < m->end; at += PIECE) {
 			struct piece *p;
@@ -78,6 +79,7 @@ static void add_pieces(struct track *t, struct work *w, struct space *s)
 			}
 			p = &w->v[w->n++];
 			*p = (struct piece){ .space = s, .map = *m };
+			p->late = lazy && map_can_be_lazy(m) && !map_is_eager(m);
 			p->map.start = at;
 			p->map.end = m->end - at < PIECE ? m->end : at + PIECE;
 			p->map.offset += at - m->start;
@@ -85,13 +87,13 @@ static void add_pieces(struct track *t, struct work *w, struct space *s)
 	}
 }
 
-static void work_init(struct track *t, struct work *w)
+static void work_init(struct track *t, struct work *w, bool lazy)
 {
 	*w = (struct work){ .n = 0 };
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->ready, NULL);
 	for (size_t i = 0; i < t->nr_spaces; i++)
-		add_pieces(t, w, t->spaces[i]);
+		add_pieces(w, t->spaces[i], lazy);
 }
 
 static void work_fini(struct work *w)
@@ -114,8 +116,7 @@ static void wait_piece(struct work *w, struct piece *p)
 }
 
 /* In order, as they are ready. */
-static int collect(struct work *w, struct sender *to, bool lazy, struct track_round *r,
-		   struct err *e)
+static int collect(struct work *w, struct sender *to, struct track_round *r, struct err *e)
 {
 	int ret = 0;
 
@@ -125,10 +126,13 @@ static int collect(struct work *w, struct sender *to, bool lazy, struct track_ro
 
 		wait_piece(w, p);
 		pageset_add_set(&p->space->present, &p->present);
-		r->dirty_pages += p->dirty.pages;
 		r->present_pages += p->present.pages;
-		/* What CRIU restores by itself must be there before. */
-		if (lazy && map_can_be_lazy(&p->map))
+		if (p->map.kind == MAP_KIND_FILE) {
+			ret = ret < 0 ? ret : send_copies(p->space, &p->map, &p->dirty, to, e);
+			continue;
+		}
+		r->dirty_pages += p->dirty.pages;
+		if (p->late)
 			pageset_add_set(&p->space->dirty, &p->dirty);
 		else if (ret == 0)
 			ret = sender_pages(to, &from, p->dirty.v, p->dirty.n, e);
@@ -147,8 +151,7 @@ unsigned track_threads(const struct track *t)
 	return n < 4 ? n : 4;
 }
 
-static int scan_all(struct track *t, struct work *w, struct sender *to, bool lazy,
-		    struct track_round *r, struct err *e)
+static int scan_all(struct track *t, struct work *w, struct sender *to, struct track_round *r, struct err *e)
 {
 	unsigned n = track_threads(t), started = 0;
 	own_free pthread_t *threads = xcalloc(n + 1, sizeof(*threads));
@@ -159,7 +162,7 @@ static int scan_all(struct track *t, struct work *w, struct sender *to, bool laz
 		started++;
 	if (!started)
 		scan_main(w);
-	ret = collect(w, to, lazy, r, e);
+	ret = collect(w, to, r, e);
 	for (unsigned i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);
 	return ret;
@@ -196,7 +199,7 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 		for (size_t k = 0; k < s->maps.n; k++) {
 			const struct map *m = &s->maps.v[k];
 
-			if (m->prot & MAP_EXEC && space_covers(m, t->o.small, t->o.anon_only))
+			if (m->prot & MAP_EXEC && space_covers(m))
 				scan_private(&s->scan, m, &s->present, &s->dirty);
 		}
 		if (sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
@@ -240,7 +243,7 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	if (!t->frozen && track_frozen(t, s, e) < 0)
 		return -1;
 	t->frozen = false;
-	work_init(t, &w);
+	work_init(t, &w, lazy);
 	for (size_t i = 0; i < w.n; i++)
 		w.v[i].done = w.v[i].map.prot & MAP_EXEC;
 	r->dirty_pages = t->early_pages;
@@ -250,13 +253,16 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 		scan_views(t, t->spaces[i], true);
 	if (t->soft)
 		suspect_all(t);
-	ret = scan_all(t, &w, s, lazy, r, e);
+	ret = scan_all(t, &w, s, r, e);
 	work_fini(&w);
 	scanned = clock_ns();
 	if (ret == 0)
 		ret = send_shms(t, s, &r->dirty_pages, e);
 	if (ret < 0 || send_lists(t, s, lazy, e) < 0 || sender_sync(s, &r->missing_pages, e) < 0)
 		return -1;
+	/* What the lists do not name was dropped there, and may come again here. */
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		space_forget_copies(t->spaces[i]);
 	for (size_t i = 0; i < t->nr_shms; i++)
 		r->present_pages += t->shms[i]->present.pages;
 	r->scan_ns = scanned - began;

@@ -332,6 +332,7 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 	s->direct |= w->direct;
 	maps_compare(&w->was, &s->maps, note_gone, NULL, &gone);
 	renew_views(t, s);
+	space_renew_copies(s);
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
 		char path[100];

@@ -286,6 +286,11 @@ bool map_can_be_lazy(const struct map *m)
 	return m->kind == MAP_KIND_ANON && !(m->vm & (MAP_VM_LOCKED | MAP_VM_HUGETLB));
 }
 
+bool map_is_eager(const struct map *m)
+{
+	return m->kind == MAP_KIND_FILE || m->end - m->start <= MAP_EAGER_MAX;
+}
+
 /* Calls fn for what of `a` has no equal in `b`. */
 static void differing(const struct maps *a, const struct maps *b, maps_stretch_fn *fn, void *arg)
 {

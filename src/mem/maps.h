@@ -105,6 +105,13 @@ bool map_same_backing(const struct map *a, const struct map *b);
  * vma_entry_can_be_lazy: private anonymous, not locked, not hugetlb, not the kernel's.) */
 bool map_can_be_lazy(const struct map *m);
 
+/*
+ * How a private mapping's pages come back: few of them, or copies of a file's pages (userfaultfd gives none to
+ * those), from the images, before the process runs; all others (false) through userfaultfd.
+ */
+enum { MAP_EAGER_MAX = 128 << 10 };
+bool map_is_eager(const struct map *m);
+
 static inline uint64_t map_pages(const struct map *m)
 {
 	return (m->end - m->start) >> MEM_PAGE_SHIFT;

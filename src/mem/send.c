@@ -263,6 +263,7 @@ static bool is_dense(const struct run *r, uint64_t at, uint64_t pages)
 static bool fits(const struct batch *b, const struct batch_from *from, bool dense)
 {
 	return b->from.nr == from->nr && b->dense == dense && b->from.compare == from->compare &&
+	       b->from.hash == from->hash &&
 	       b->n < MEMMSG_MAX_RUNS && b->pages < MEMMSG_MAX_PAGES;
 }
 

@@ -46,12 +46,12 @@ static void *look_main(void *arg)
 	return NULL;
 }
 
-static void add_parts(const struct track *t, struct look *l, struct space *s)
+static void add_parts(struct look *l, struct space *s)
 {
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
 
-		if (!space_covers(m, t->o.small, t->o.anon_only))
+		if (!space_covers(m))
 			continue;
 		for (uint64_t at = m->start; at < m->end; at += PART) {
 			struct part *p;
@@ -110,7 +110,7 @@ static int all_of_them(struct track *t, struct err *e)
 		if (s->gone)
 			continue;
 		soft_begin(s->scan.soft, s->pid, &s->maps);
-		add_parts(t, &l, s);
+		add_parts(&l, s);
 	}
 	look_in_parallel(t, &l);
 	for (size_t i = 0; i < l.n; i++) {

@@ -143,6 +143,9 @@ void space_close(struct space *s)
 	for (size_t i = 0; i < s->nr_views; i++)
 		pageset_fini(&s->views[i].tables);
 	free(s->views);
+	for (size_t i = 0; i < s->nr_copies; i++)
+		free(s->copies[i].hash);
+	free(s->copies);
 	free(s->sharers);
 	free(s);
 }
@@ -175,12 +178,71 @@ int space_look(struct space *s, struct maps *was, struct err *e)
 	return 0;
 }
 
-bool space_covers(const struct map *m, uint64_t small, bool anon_only)
+static bool has_copies(const struct space *s, const struct map *m)
 {
-	if (m->end - m->start <= small || m->vm & (MAP_VM_DROPPABLE | MAP_VM_SHADOW_STACK))
+	return !s->scan.soft && m->kind == MAP_KIND_FILE && space_covers(m);
+}
+
+void space_renew_copies(struct space *s)
+{
+	struct copies *old = s->copies;
+	size_t n_old = s->nr_copies, k = 0;
+
+	s->copies = xcalloc(s->maps.n + 1, sizeof(*s->copies));
+	s->nr_copies = 0;
+	for (size_t i = 0; i < s->maps.n; i++) {
+		const struct map *m = &s->maps.v[i];
+		struct copies *c = &s->copies[s->nr_copies];
+
+		if (!has_copies(s, m))
+			continue;
+		*c = (struct copies){ m->start, m->end, m->offset, m->dev, m->ino, NULL };
+		while (k < n_old && old[k].start < m->start)
+			k++;
+		if (k < n_old && old[k].start == c->start && old[k].end == c->end && old[k].offset == c->offset &&
+		    old[k].dev == c->dev && old[k].ino == c->ino)
+			c->hash = take_ptr(&old[k].hash);
+		else
+			c->hash = xcalloc(map_pages(m), sizeof(*c->hash));
+		s->nr_copies++;
+	}
+	for (size_t i = 0; i < n_old; i++)
+		free(old[i].hash);
+	free(old);
+}
+
+void space_forget_copies(struct space *s)
+{
+	for (size_t i = 0; i < s->nr_copies; i++) {
+		struct copies *c = &s->copies[i];
+
+		free(c->hash);
+		c->hash = xcalloc((c->end - c->start) >> MEM_PAGE_SHIFT, sizeof(*c->hash));
+	}
+}
+
+const struct copies *space_find_copies(const struct space *s, const struct map *m)
+{
+	size_t lo = 0, hi = s->nr_copies;
+
+	while (lo < hi) {
+		size_t mid = lo + (hi - lo) / 2;
+
+		if (s->copies[mid].end <= m->start)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo < s->nr_copies && s->copies[lo].start <= m->start && s->copies[lo].end >= m->end ? &s->copies[lo]
+												    : NULL;
+}
+
+bool space_covers(const struct map *m)
+{
+	if (m->vm & (MAP_VM_DROPPABLE | MAP_VM_SHADOW_STACK))
 		return false;
 	if (m->kind == MAP_KIND_ANON)
 		return true;
 	/* Not of programs' text: CRIU pokes its system calls into it while dumping. */
-	return m->kind == MAP_KIND_FILE && !(m->prot & MAP_EXEC) && !anon_only;
+	return m->kind == MAP_KIND_FILE && !(m->prot & MAP_EXEC);
 }

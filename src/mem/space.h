@@ -25,6 +25,13 @@ struct view {
 	struct pageset tables; /* see scan_shared */
 };
 
+/* A private mapping of a file: what is known of its written pages.  They are few, so they are not tracked but compared
+ * in every round, and when frozen (mem/scan.h tells why). */
+struct copies {
+	uint64_t start, end, offset, dev, ino;
+	uint64_t *hash; /* of each page as it was sent; 0: never */
+};
+
 struct space {
 	uint32_t nr;	/* on the wire; never reused */
 	pid_t pid, vpid;
@@ -39,6 +46,8 @@ struct space {
 	struct maps smaps;	/* with VmFlags, from while it ran */
 	struct view *views;
 	size_t nr_views;
+	struct copies *copies; /* not with soft-dirty bits */
+	size_t nr_copies;
 	struct pageset dirty, present;
 	/* It has files open with O_DIRECT or an aio ring: a device may still have been writing into
 	 * pages when they were armed.  So what one scan found is sent again with the next. */
@@ -72,7 +81,13 @@ bool space_shared_with(const struct space *s, pid_t pid);
 /* Reads the mappings again; the old ones go to *was (the caller's).  Empty: it ended. */
 int space_look(struct space *s, struct maps *was, struct err *e);
 
-/* Is the content of this mapping ours?  `small`, `anon_only`: see track_opts. */
-bool space_covers(const struct map *m, uint64_t small, bool anon_only);
+/* After space_look: what is known of written copies of files' pages goes on where the mapping is the same. */
+void space_renew_copies(struct space *s);
+/* All of them are sent again. */
+void space_forget_copies(struct space *s);
+const struct copies *space_find_copies(const struct space *s, const struct map *m);
+
+/* Is the content of this mapping ours? */
+bool space_covers(const struct map *m);
 
 #endif

@@ -113,6 +113,20 @@ struct batch_from space_from(const struct space *s)
 	return (struct batch_from){ .nr = s->nr, .pid = s->pid, .fd = s->mem };
 }
 
+int send_copies(const struct space *s, const struct map *m, const struct pageset *pages, struct sender *to,
+		struct err *e)
+{
+	const struct copies *c = space_find_copies(s, m);
+	struct batch_from from = space_from(s);
+
+	if (c) {
+		from.hash = c->hash;
+		from.first = c->start;
+		from.compare = true;
+	}
+	return sender_pages(to, &from, pages->v, pages->n, e);
+}
+
 int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e)
 {
 	struct memobj o = { .nr = s->nr, .kind = MEMOBJ_SPACE, .id = (uint64_t)s->vpid };
@@ -209,17 +223,35 @@ static int scan_mapping(struct space *s, const struct map *m, struct sender *to,
 	return 0;
 }
 
+/* The written copies of a file's pages; those that are not as they were sent go. */
+static int compare_copies(struct space *s, const struct map *m, struct sender *to, uint64_t *scan_ns, struct err *e)
+{
+	own_pageset struct pageset all = PAGESET_INIT;
+	uint64_t began = clock_ns();
+
+	if (!to)
+		return 0;
+	scan_private(&s->scan, m, NULL, &all);
+	*scan_ns += clock_ns() - began;
+	return send_copies(s, m, &all, to, e);
+}
+
 /*
  * Dirty pages of one address space, armed again; without its views.  They are sent meanwhile: a page is armed shortly
  * before it is read, so a program that writes everywhere has its fault only in pages that have gone already.
  */
-static int scan_space(struct track *t, struct space *s, struct sender *to, uint64_t *scan_ns, struct err *e)
+static int scan_space(struct space *s, struct sender *to, uint64_t *scan_ns, struct err *e)
 {
 	pageset_clear(&s->dirty);
-	for (size_t i = 0; i < s->maps.n; i++)
-		if (space_covers(&s->maps.v[i], t->o.small, t->o.anon_only) &&
-		    scan_mapping(s, &s->maps.v[i], s->direct ? NULL : to, scan_ns, e) < 0)
+	for (size_t i = 0; i < s->maps.n; i++) {
+		const struct map *m = &s->maps.v[i];
+
+		if (!space_covers(m))
+			continue;
+		if (m->kind == MAP_KIND_FILE ? compare_copies(s, m, to, scan_ns, e) < 0 :
+					       scan_mapping(s, m, s->direct ? NULL : to, scan_ns, e) < 0)
 			return -1;
+	}
 	if (!s->direct)
 		return 0;
 	space_doubt(s);
@@ -292,7 +324,7 @@ static int scan_and_send(struct track *t, struct sender *to, struct track_round 
 		uint64_t began;
 
 		if (announce_space(t, s, to, e) < 0 ||
-		    (t->soft ? send_dirty(s, to, e) : scan_space(t, s, to, &r->scan_ns, e)) < 0)
+		    (t->soft ? send_dirty(s, to, e) : scan_space(s, to, &r->scan_ns, e)) < 0)
 			return -1;
 		began = clock_ns();
 		if (!t->soft)
@@ -350,7 +382,7 @@ int track_arm(struct track *t, struct err *e)
 	for (size_t i = 0; !t->soft && i < t->nr_spaces; i++) {
 		uint64_t ns = 0;
 
-		if (scan_space(t, t->spaces[i], NULL, &ns, e) < 0)
+		if (scan_space(t->spaces[i], NULL, &ns, e) < 0)
 			return -1;
 		scan_views(t, t->spaces[i], true);
 	}
@@ -374,7 +406,7 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 		pageset_clear(&s->dirty);
 		pageset_clear(&s->present);
 		for (size_t k = 0; k < s->maps.n; k++)
-			if (space_covers(&s->maps.v[k], t->o.small, t->o.anon_only))
+			if (space_covers(&s->maps.v[k]))
 				scan_private(&s->scan, &s->maps.v[k], &s->present, &s->dirty);
 		scan_views(t, s, false);
 		*dirty_pages += s->dirty.pages;
@@ -423,7 +455,8 @@ const struct pageset *track_owed(const struct track *t, size_t i)
 
 bool track_covers(const struct track *t, const struct map *m)
 {
-	return space_covers(m, t->o.small, t->o.anon_only);
+	(void)t;
+	return space_covers(m);
 }
 
 size_t track_nr_shms(const struct track *t)

@@ -11,7 +11,8 @@
  *
  * The rule everywhere: what is not known clean is dirty.  A mapping that is not
  * registered (new, mremap'ed, remapped) is sent whole; an address space that was
- * replaced by exec is a new object; a process sharing another's memory is none.
+ * replaced by exec is a new object; a process sharing another's memory is none.  Written
+ * copies of a file's pages are compared by hash in every round.
  *
  *	track_open   -> running    attaches to what is there
  *	track_round  -> running    one pre-copy round; again as converge.h says
@@ -42,10 +43,6 @@ struct track;
 struct track_opts {
 	pid_t init;	    /* the container's first process, as seen here */
 	const char *cgroup; /* absolute directory holding all its processes, or NULL */
-	uint64_t small;	    /* private mappings of at most this many bytes are left to CRIU's
-			     * own dump (with the shim: SHIM_FLOOR); 0: none are */
-	bool anon_only;	    /* written pages of private file mappings are left to CRIU too: looking
-			     * for them costs 30 ms a GiB that is mapped in */
 	unsigned threads;   /* of the final scan; 0: the CPUs, at most 4 */
 	bool no_rounds;	    /* there will be none: nothing is tracked (Linux >= 6.7 still, see track.c) */
 	/* Stop all of its processes, and let them go on: for rounds with soft-dirty bits, and only then;
@@ -111,9 +108,8 @@ struct track_space {
 	uint32_t nr;		   /* object number */
 	pid_t pid, vpid;	   /* here; in the container: pagemap-<vpid>.img */
 	const struct maps *maps;   /* at the freeze, with VmFlags where they were known */
-	/* Pages that exist and must be in the images: all of ANON mappings, of FILE
-	 * mappings only those that differ from the file.  Only of mappings that are tracked
-	 * (track_covers): the rest is CRIU's. */
+	/* Pages that exist: all of ANON mappings, of FILE mappings only those that differ from the
+	 * file.  Only of mappings that are tracked (track_covers): the rest is CRIU's. */
 	const struct pageset *present;
 	/* Other vpids with the same memory (CLONE_VM): CRIU writes no pagemap for them. */
 	const pid_t *sharers;

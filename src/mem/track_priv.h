@@ -60,6 +60,9 @@ int send_shms(struct track *t, struct sender *to, uint64_t *dirty_pages, struct 
 /* Lazy: pages of a space that the final pass left here. */
 const struct pageset *track_owed(const struct track *t, size_t i);
 struct batch_from space_from(const struct space *s);
+/* Pages of a private mapping of a file (or a part of one), but for those that are as they were sent. */
+int send_copies(const struct space *s, const struct map *m, const struct pageset *pages, struct sender *to,
+		struct err *e);
 struct shm *find_shm(const struct track *t, uint64_t dev, uint64_t ino);
 
 #endif

@@ -13,7 +13,6 @@
 #include "base/prio.h"
 #include "criu/obstacles.h"
 #include "criu/rpc.h"
-#include "criu/shim_text.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
 #include "move/fault.h"
@@ -207,8 +206,7 @@ static int let_go(void *arg, struct err *e)
 
 static struct track_opts track_opts(const struct ct_parts *parts)
 {
-	return (struct track_opts){ .init = parts->init, .cgroup = parts->freezer, .small = SHIM_FLOOR,
-				    .anon_only = true };
+	return (struct track_opts){ .init = parts->init, .cgroup = parts->freezer };
 }
 
 int online_track(const struct ct_parts *parts, struct track **out, struct err *e)

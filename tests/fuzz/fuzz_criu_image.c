@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-/* CRIU's images, the list of mounts, and packed images, from any bytes. */
+/* CRIU's images, the list of mounts, and that of hidden memory, from any bytes. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/own.h"
 #include "criu/image.h"
 #include "criu/mounts.h"
+#include "criu/save.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -13,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	own_pagemap struct pagemap pm = PAGEMAP_INIT;
 	own_ext_mounts struct ext_mounts mounts = EXT_MOUNTS_INIT;
+	own_hidden_spaces struct hidden_spaces hidden = HIDDEN_SPACES_INIT;
 	own_free struct image_task *tasks = NULL;
 	own_free char *text = xstrndup((const char *)data, size);
 	struct reader r = reader_of(data, size);
@@ -22,12 +24,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (pagemap_read(&pm, data, size, NULL) == 0 && pm.n) {
 		struct page_run lazy = { pm.run[0].start, 3, 0 };
 
-		pagemap_add_lazy(&pm, &lazy, 1);
+		pagemap_add(&pm, &lazy, 1, PAGE_LAZY);
 	}
 	core_read_state(data, size, &state, NULL);
 	pstree_read(data, size, &tasks, &n, NULL);
 	if (ext_mounts_get(&r, &mounts, NULL) == 0)
 		ext_mounts_fini(&mounts);
 	ext_mounts_read(&mounts, text, NULL);
+	r = reader_of(data, size);
+	hidden_spaces_get(&r, &hidden, NULL);
 	return 0;
 }

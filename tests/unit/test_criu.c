@@ -104,7 +104,7 @@ static void lazy_runs_fill_the_gaps(void **state)
 	own_pagemap struct pagemap pm = example();
 
 	(void)state;
-	pagemap_add_lazy(&pm, lazy, array_len(lazy));
+	pagemap_add(&pm, lazy, array_len(lazy), PAGE_LAZY);
 	assert_int_equal(pm.pages_id, 7);
 	assert_runs(&pm, want, array_len(want));
 }
@@ -116,11 +116,11 @@ static void lazy_runs_into_nothing(void **state)
 	own_pagemap struct pagemap pm = PAGEMAP_INIT;
 
 	(void)state;
-	pagemap_add_lazy(&pm, NULL, 0);
+	pagemap_add(&pm, NULL, 0, PAGE_LAZY);
 	assert_int_equal(pm.n, 0);
-	pagemap_add_lazy(&pm, lazy, 1);
+	pagemap_add(&pm, lazy, 1, PAGE_LAZY);
 	assert_runs(&pm, want, 1);
-	pagemap_add_lazy(&pm, lazy, 1);
+	pagemap_add(&pm, lazy, 1, PAGE_LAZY);
 	assert_runs(&pm, want, 1);
 }
 
@@ -436,6 +436,127 @@ static void shared_memory_is_found(void **state)
 	store_free(store);
 }
 
+/* ---- private memory ---- */
+
+/* One page filled with each byte of `fill`, from `start` on. */
+static void tell_pages(struct store *store, uint64_t start, const char *fill)
+{
+	own_buf struct buf b = BUF_INIT;
+	size_t n = strlen(fill);
+
+	memmsg_put_runs(&b, 1, false, &(struct run){ start, n }, 1);
+	for (size_t i = 0; i < n; i++) {
+		memset(buf_reserve(&b, 4096), fill[i], 4096);
+		b.len += 4096;
+	}
+	tell(store, MEMMSG_PAGES, &b);
+}
+
+static struct store *store_of_process(uint32_t vpid)
+{
+	struct store *store = store_new(&(struct store_opts){ .max_pages = 64 });
+	struct memobj o = { .nr = 1, .kind = MEMOBJ_SPACE, .id = vpid };
+	own_buf struct buf b = BUF_INIT;
+
+	memmsg_put_object(&b, &o);
+	tell(store, MEMMSG_OBJECT, &b);
+	tell_pages(store, 0xf000, "a");
+	tell_pages(store, 0x12000, "bcd"); /* d went again: it is not in the list */
+	tell_pages(store, 0x30000, "z");
+	memmsg_put_runs(&b, 1, true, (struct run[]){ { 0xf000, 1 }, { 0x12000, 2 }, { 0x30000, 1 } }, 3);
+	tell(store, MEMMSG_PRESENT, &b);
+	return store;
+}
+
+static void put_dumped(int images, const char *fill)
+{
+	own_pagemap struct pagemap pm = example(); /* two pages and one, and three that it calls lazy */
+	own_buf struct buf map = BUF_INIT, pages = BUF_INIT;
+
+	pm.n = 2;
+	pagemap_write(&pm, &map);
+	assert_int_equal(imgdir_put(images, "pagemap-5.img", map.data, map.len, NULL), 0);
+	for (; *fill; fill++) {
+		memset(buf_reserve(&pages, 4096), *fill, 4096);
+		pages.len += 4096;
+	}
+	assert_int_equal(imgdir_put(images, "pages-7.img", pages.data, pages.len, NULL), 0);
+}
+
+/* Pages that userfaultfd cannot give are put among those that CRIU dumped, by address. */
+static void eager_pages_go_into_the_images(void **state)
+{
+	static const struct page_run want[] = {
+		{ 0xf000, 5, PAGE_PRESENT },  { 0x20000, 1, PAGE_PRESENT },
+		{ 0x30000, 1, PAGE_LAZY },
+	};
+	own_fd int images = imgdir_open(NULL), workdir = imgdir_open(NULL);
+	own_hidden_spaces struct hidden_spaces hidden = HIDDEN_SPACES_INIT, back = HIDDEN_SPACES_INIT;
+	own_pagemap struct pagemap pm = PAGEMAP_INIT;
+	own_free char *map = NULL, *pages = NULL;
+	own_buf struct buf b = BUF_INIT;
+	struct lazy *lazy = NULL;
+	struct store *store;
+	struct reader r;
+	size_t len;
+
+	(void)state;
+	if (images < 0 || workdir < 0)
+		skip();
+	store = store_of_process(5);
+	assert_int_equal(lazy_start(&lazy, &(struct lazy_opts){ .store = store, .workdir = workdir }, NULL), 0);
+	put_dumped(images, "123");
+	hidden.v = xcalloc(1, sizeof(*hidden.v));
+	hidden.n = 1;
+	hidden.v[0].vpid = 5;
+	pageset_add(&hidden.v[0].lazy, 0x30000, 16);
+	pageset_add(&hidden.v[0].eager, 0x1000, 0x20); /* around what CRIU dumped all the same */
+	hidden_spaces_put(&b, &hidden);
+	r = reader_of(b.data, b.len);
+	assert_int_equal(hidden_spaces_get(&r, &back, NULL), 0);
+	assert_true(reader_done(&r));
+	assert_int_equal(revive_pagemaps(images, &back, store, lazy, NULL), 0);
+
+	assert_int_equal(file_read(images, "pagemap-5.img", 4096, &map, &len, NULL), 0);
+	assert_int_equal(pagemap_read(&pm, map, len, NULL), 0);
+	assert_int_equal(pm.pages_id, 7);
+	assert_runs(&pm, want, array_len(want));
+	assert_int_equal(file_read(images, "pages-7.img", 1 << 20, &pages, &len, NULL), 0);
+	assert_int_equal(len, 6 * 4096);
+	for (size_t i = 0; i < 6; i++)
+		assert_int_equal(pages[i * 4096], "a12bc3"[i]);
+	lazy_free(lazy);
+	store_free(store);
+}
+
+/* One that never arrived is an error, not a page of zeros. */
+static void eager_pages_must_be_here(void **state)
+{
+	own_fd int images = imgdir_open(NULL), workdir = imgdir_open(NULL);
+	own_hidden_spaces struct hidden_spaces hidden = HIDDEN_SPACES_INIT;
+	own_buf struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct lazy *lazy = NULL;
+	struct store *store;
+
+	(void)state;
+	if (images < 0 || workdir < 0)
+		skip();
+	store = store_of_process(5);
+	memmsg_put_runs(&b, 1, true, &(struct run){ 0x40000, 1 }, 1);
+	tell(store, MEMMSG_PRESENT, &b);
+	assert_int_equal(lazy_start(&lazy, &(struct lazy_opts){ .store = store, .workdir = workdir }, NULL), 0);
+	put_dumped(images, "123");
+	hidden.v = xcalloc(1, sizeof(*hidden.v));
+	hidden.n = 1;
+	hidden.v[0].vpid = 5;
+	pageset_add(&hidden.v[0].eager, 0x40000, 16);
+	assert_int_equal(revive_pagemaps(images, &hidden, store, lazy, &e), -1);
+	assert_int_equal(e.code, ERR_ABSENT);
+	lazy_free(lazy);
+	store_free(store);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -449,6 +570,8 @@ int main(void)
 		cmocka_unit_test(bad_pieces_are_refused),
 		cmocka_unit_test(programs_get_plain_entries),
 		cmocka_unit_test(shared_memory_is_found),
+		cmocka_unit_test(eager_pages_go_into_the_images),
+		cmocka_unit_test(eager_pages_must_be_here),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
 
