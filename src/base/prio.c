@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/own.h"
 
@@ -22,6 +23,11 @@ int prio_gentle(void)
 		return now;
 	setpriority(PRIO_PROCESS, 0, now);
 	return now + GENTLE;
+}
+
+void prio_thread(int nice)
+{
+	setpriority(PRIO_PROCESS, (id_t)gettid(), nice);
 }
 
 void prio_set(pid_t pid, int nice)

@@ -16,4 +16,7 @@ int prio_gentle(void);
  * go on as they were. */
 void prio_set(pid_t pid, int nice);
 
+/* The same for the calling thread alone; those that it starts begin with it. */
+void prio_thread(int nice);
+
 #endif

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/prio.h"
 #include "criu/imgdir.h"
 #include "mem/procs.h"
 #include "mem/vfork.h"
@@ -189,6 +190,7 @@ static void *memory_main(void *arg)
 	struct track_round r = { 0 };
 	uint64_t begun = clock_ns();
 
+	prio_thread(o->gentle_nice);
 	if (o->track)
 		w->ret = track_final(o->track, o->sender, o->lazy, &r, &w->err);
 	for (unsigned i = s->n_tree; w->ret == 0 && i < s->streams.n; i++)
@@ -233,7 +235,10 @@ int online_step_save(void *ctx, struct err *e)
 		pthread_join(dump_thread, NULL);
 		return err_set(e, ERR_SYS, "cannot start a thread");
 	}
+	/* CRIU's dump is the longest of the three: it goes first where there are few CPUs. */
+	prio_thread(s->online.gentle_nice);
 	files = last_files(s, e);
+	prio_thread(s->online.usual_nice);
 	pthread_join(memory_thread, NULL);
 	pthread_join(dump_thread, NULL);
 	s->online.saved_ns = clock_ns();

@@ -142,9 +142,11 @@ void online_be_gentle(struct source *s, bool gentle)
 	struct online *o = &s->online;
 	int nice;
 
-	if (gentle)
+	if (gentle) {
 		o->usual_nice = prio_get();
-	nice = gentle ? prio_gentle() : o->usual_nice;
+		o->gentle_nice = prio_gentle();
+	}
+	nice = gentle ? o->gentle_nice : o->usual_nice;
 	prio_set(getpid(), nice);
 	prio_set(s->remote.child.pid, nice);
 	for (unsigned i = 1; i < s->streams.n; i++)
@@ -321,11 +323,11 @@ static void tell_memory_round(struct source *s, const struct track_round *r,
 }
 
 /* One round: pages, what the library may answer from, files that changed meanwhile. */
-static int one_round(struct source *s, struct track_round *r, struct err *e)
+static int one_round(struct source *s, struct track_round *r, bool last, struct err *e)
 {
 	struct online *o = &s->online;
 
-	return track_round(o->track, o->sender, r, e) < 0 || save_look(o->save, o->track, e) < 0
+	return track_round(o->track, o->sender, r, e) < 0 || save_look(o->save, o->track, last, e) < 0
 		       ? -1 : 0;
 }
 
@@ -342,11 +344,11 @@ int online_step_memory(void *ctx, struct err *e)
 	if (!o->track)
 		return 0;
 	if (!o->iterate) /* lazy: all of it follows later */
-		return save_look(o->save, o->track, e);
+		return save_look(o->save, o->track, false, e);
 	for (size_t n = 0; n < ROUNDS_MAX && c.what == CONVERGE_AGAIN; n++) {
 		struct track_round r;
 
-		if (one_round(s, &r, e) < 0)
+		if (one_round(s, &r, false, e) < 0)
 			return -1;
 		rounds[n] = (struct converge_round){
 			.dirty_pages = r.dirty_pages,
@@ -442,7 +444,7 @@ int online_step_arm(void *ctx, struct err *e)
 	if (o->track && o->iterate) {
 		struct track_round r;
 
-		if (one_round(s, &r, e) < 0 || one_round(s, &r, e) < 0)
+		if (one_round(s, &r, true, e) < 0 || one_round(s, &r, true, e) < 0)
 			return -1;
 	}
 	return 0;

@@ -34,7 +34,7 @@ struct online {
 	int serve_ret;
 	struct err serve_err;
 	bool was_stopped;	/* for a round of memory: journaled */
-	int usual_nice;		/* see online_be_gentle */
+	int usual_nice, gentle_nice; /* see online_be_gentle */
 	bool followed;		/* it has all its memory there */
 	bool cut;		/* network or processes were stopped by us */
 	struct tree_source *place[64];
