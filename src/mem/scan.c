@@ -41,6 +41,7 @@ enum {
 
 enum {
 	REGIONS = 4096,
+	AT_ONCE = 16 << 20, /* bytes that one call looks at: some ten us */
 	SWAP_TYPE_MARKER = 31,
 	NEAR = 32 * MEM_PAGE, /* walking so much of clean pages costs what a call does */
 };
@@ -154,16 +155,22 @@ static int register_map(const struct scan_space *s, const struct map *m)
 	return errno == ENOMEM || errno == ESRCH ? -1 : register_range(s, m->start, m->end);
 }
 
-/* Goes on from arg->start; regions land in v.  Returns their number, -1 at an error. */
-static long scan_some(int fd, struct pm_scan_arg_ *arg, struct page_region_ *v)
+/*
+ * Goes on from arg->start, not beyond `end`; regions land in v.  Returns their number, -1 at an error.  A little at a
+ * time: the kernel holds the address space's lock for it, and the program, or CRIU in its place, may want to map something.
+ */
+static long scan_some(int fd, struct pm_scan_arg_ *arg, uint64_t end, struct page_region_ *v)
 {
 	long n;
 
+	arg->end = end - arg->start > AT_ONCE ? arg->start + AT_ONCE : end;
 	arg->vec = (uintptr_t)v;
 	arg->vec_len = REGIONS;
 	do
 		n = ioctl(fd, IOC_PAGEMAP_SCAN, arg);
 	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		arg->start = arg->walk_end > arg->start ? arg->walk_end : end;
 	return n;
 }
 
@@ -228,7 +235,6 @@ static enum scan_result walk_private(const struct scan_space *s, const struct ma
 		.size = sizeof(arg),
 		.flags = whole ? 0 : SCAN_CHECK_WPASYNC,
 		.start = m->start,
-		.end = m->end,
 		.category_inverted = none_of,
 		.category_mask = none_of,
 		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
@@ -244,13 +250,12 @@ static enum scan_result walk_private(const struct scan_space *s, const struct ma
 		arg.category_mask |= IS_WRITTEN;
 	}
 	while (arg.start < m->end) {
-		long n = scan_some(s->pagemap, &arg, v);
+		long n = scan_some(s->pagemap, &arg, m->end, v);
 
 		if (n < 0)
 			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
 		for (long i = 0; i < n; i++)
 			add_private(s, &v[i], whole, present, dirty);
-		arg.start = arg.walk_end > arg.start ? arg.walk_end : m->end;
 	}
 	return SCAN_TRACKED;
 }
@@ -270,15 +275,13 @@ static enum scan_result collect(const struct scan_space *s, const struct map *m,
 
 	arg->size = sizeof(*arg);
 	arg->start = m->start;
-	arg->end = m->end;
 	while (arg->start < m->end) {
-		long n = scan_some(s->pagemap, arg, v);
+		long n = scan_some(s->pagemap, arg, m->end, v);
 
 		if (n < 0)
 			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
 		for (long i = 0; i < n; i++)
 			add_offsets(out, m, v[i].start, v[i].end);
-		arg->start = arg->walk_end > arg->start ? arg->walk_end : m->end;
 	}
 	return SCAN_TRACKED;
 }
