@@ -47,7 +47,7 @@ struct save {
 	pthread_t dumper;
 	int dump_ret;
 	struct err dump_err;
-	struct strv put; /* pids that shimdir knows, as text */
+	struct strv put; /* "PID NR" of the address spaces that shimdir knows */
 	struct shim_object *armed; /* shared objects that CRIU finds empty */
 	size_t n_armed;
 };
@@ -166,29 +166,32 @@ int save_images(const struct save *s)
 	return s->images;
 }
 
-int save_look(struct save *s, const struct track *t, struct err *e)
+int save_look(struct save *s, const struct track *t, bool quick, struct err *e)
 {
+	own_strv struct strv before = s->put;
+
+	s->put = (struct strv)STRV_INIT;
 	if (s->shim < 0)
 		return 0;
 	/* A process that went, and whose number may be another's now, is no longer known. */
-	for (size_t i = 0; i < s->put.n; i++)
-		shimdir_drop(s->shim, atoi(s->put.item[i]));
-	strv_fini(&s->put);
+	for (size_t i = 0; i < before.n; i++)
+		shimdir_drop(s->shim, atoi(before.item[i]));
 	for (size_t i = 0; i < track_nr_spaces(t); i++) {
+		own_maps struct maps own = MAPS_INIT;
+		own_free char *name = NULL;
 		struct track_space sp;
 		const struct maps *maps;
 
-		own_maps struct maps own = MAPS_INIT;
-
 		track_get_space(t, i, &sp);
+		name = xasprintf("%d %u", (int)sp.pid, sp.nr);
 		maps = track_smaps(t, sp.vpid);
 		if (!maps && maps_read_pid(&own, sp.pid, true, NULL) == 0)
 			maps = &own; /* before any round */
 		if (!maps || !maps->n)
 			continue;
-		if (shimdir_put(s->shim, sp.pid, maps, e) < 0)
+		if (shimdir_put(s->shim, sp.pid, maps, !quick || !strv_has(&before, name), e) < 0)
 			return -1;
-		strv_addf(&s->put, "%d", (int)sp.pid);
+		strv_add(&s->put, name);
 	}
 	return 0;
 }

@@ -75,13 +75,23 @@ void shim_cache_text(struct buf *out, const struct maps *maps)
 	}
 }
 
+/* Where user memory ends for PAGEMAP_SCAN: an end beyond it is refused. */
+static uint64_t top_of(const struct maps *maps)
+{
+	for (size_t i = maps->n; i-- > 0;) {
+		if (maps->v[i].end >> 63 == 0) /* not [vsyscall] */
+			return maps->v[i].end;
+	}
+	return 0;
+}
+
 /* -1: cannot tell, which counts as yes unless the kernel knows no guard regions. */
-static int has_guards(pid_t pid)
+static int has_guards(pid_t pid, const struct maps *maps)
 {
 	own_free char *path = xasprintf("/proc/%d/pagemap", (int)pid);
 	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
 	uint64_t region[3];
-	struct pm_scan s = { .size = sizeof(s), .end = 1ull << 47, .vec = (uintptr_t)region,
+	struct pm_scan s = { .size = sizeof(s), .end = top_of(maps), .vec = (uintptr_t)region,
 			     .vec_len = 1, .max_pages = 1, .category_mask = PM_IS_GUARD,
 			     .return_mask = PM_IS_GUARD };
 	int n;
@@ -94,14 +104,18 @@ static int has_guards(pid_t pid)
 	return n < 0 ? -1 : n > 0;
 }
 
-int shimdir_put(int dir, pid_t pid, const struct maps *maps, struct err *e)
+int shimdir_put(int dir, pid_t pid, const struct maps *maps, bool guards, struct err *e)
 {
 	own_free char *name = xasprintf("smaps-%d", (int)pid);
-	own_free char *guards = xasprintf("guards-%d", (int)pid);
+	own_free char *note = xasprintf("guards-%d", (int)pid);
 	own_buf struct buf text = BUF_INIT;
 
-	if (has_guards(pid) != 0 && imgdir_put(dir, guards, "", 0, e) < 0)
-		return -1;
+	if (guards) {
+		if (has_guards(pid, maps) == 0)
+			unlinkat(dir, note, 0);
+		else if (imgdir_put(dir, note, "", 0, e) < 0)
+			return -1;
+	}
 	shim_cache_text(&text, maps);
 	return imgdir_put(dir, name, text.data, text.len, e);
 }

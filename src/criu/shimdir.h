@@ -27,9 +27,10 @@ int shimdir_open(struct strv *env, struct err *e);
 
 /*
  * This process is tracked: its mappings of now with their VmFlags (mappings without known
- * flags are left out: the library then reads the real smaps).  Looks for guard regions.
+ * flags are left out: the library then reads the real smaps).  `guards`: looks for guard regions (all page tables: 2 ms
+ * a GiB); else what was found before holds.
  */
-int shimdir_put(int dir, pid_t pid, const struct maps *maps, struct err *e);
+int shimdir_put(int dir, pid_t pid, const struct maps *maps, bool guards, struct err *e);
 
 /* It is no longer, or never was. */
 void shimdir_drop(int dir, pid_t pid);

@@ -149,7 +149,7 @@ static int save_it(const struct subject *s, int shim, int images, const struct s
 	int ret;
 
 	if (fstat(s->memfd, &st) < 0 || maps_read_pid(&maps, s->pid, true, e) < 0 ||
-	    shimdir_put(shim, s->pid, &maps, e) < 0 ||
+	    shimdir_put(shim, s->pid, &maps, true, e) < 0 ||
 	    shimdir_put_shm(shim, &(struct shim_object){ .dev = st.st_dev, .ino = st.st_ino }, 1, e) < 0 ||
 	    criu_start(&criu, &co, e) < 0)
 		return -1;
