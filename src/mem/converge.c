@@ -61,10 +61,12 @@ static double page_time(const struct converge *c, double pages)
 	return pages / c->link_pages_s;
 }
 
-double converge_pause(uint64_t dirty_pages, double took_s)
+double converge_pause(uint64_t dirty_pages, uint64_t all_pages, double took_s)
 {
 	double want = 10 * CONVERGE_FAULT_S * (double)dirty_pages;
 
+	if (dirty_pages > FEW_PAGES && dirty_pages / 3 >= all_pages / 4)
+		want *= 2;
 	want = want > MIN_INTERVAL_S ? want : MIN_INTERVAL_S;
 	want -= took_s;
 	return want <= 0 ? 0 : want < MAX_PAUSE_S ? want : MAX_PAUSE_S;
@@ -144,7 +146,7 @@ void converge_decide(struct converge *c, const struct converge_round *r, size_t 
 	else
 		for_good(c, last, pages, goal, since_best, n >= max);
 	if (c->what == CONVERGE_AGAIN)
-		c->pause_s = converge_pause(last->dirty_pages, last->scan_s + last->send_s);
+		c->pause_s = converge_pause(last->dirty_pages, r[0].dirty_pages, last->scan_s + last->send_s);
 	if (!c->why[0])
 		snprintf(c->why, sizeof(c->why), "%.0f ms of pages would be left",
 			 page_time(c, pages) * 1e3);

@@ -49,10 +49,11 @@ void converge_decide(struct converge *c, const struct converge_round *rounds, si
  * How long to let the container run before the next round.  The first write to a page
  * after a scan costs it CONVERGE_FAULT_S (measured: 0.8 to 3 us, the most in a virtual machine that writes
  * everywhere); so that this stays below a tenth of its time, a round that found many pages is not followed at
- * once.  took_s: since that scan began.
+ * once.  took_s: since that scan began.  all_pages: what the first round sent; a program that has written nearly all of them
+ * gains nothing by another round soon, and has its most faults then: it gets twice the time.
  */
 #define CONVERGE_FAULT_S 3e-6
-double converge_pause(uint64_t dirty_pages, double took_s);
+double converge_pause(uint64_t dirty_pages, uint64_t all_pages, double took_s);
 
 /*
  * For --dry-run: how it would go, from a measured dirty rate (with the pages that ever

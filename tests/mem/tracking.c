@@ -185,9 +185,9 @@ static void measure_scan(size_t mib)
 	bed_end(pid);
 }
 
-static void pace(uint64_t dirty_pages, uint64_t took_ns)
+static void pace(uint64_t dirty_pages, uint64_t all_pages, uint64_t took_ns)
 {
-	clock_sleep_ms((unsigned)(converge_pause(dirty_pages, (double)took_ns / 1e9) * 1e3) + 1);
+	clock_sleep_ms((unsigned)(converge_pause(dirty_pages, all_pages, (double)took_ns / 1e9) * 1e3) + 1);
 }
 
 struct rounds {
@@ -201,12 +201,14 @@ static void *rounds_main(void *arg)
 {
 	struct rounds *x = arg;
 	struct track_round r;
+	uint64_t all = 0;
 
 	/* At the pace of a migration that does not converge. */
 	while (!x->stop) {
 		one_round(x->t, x->s, &r);
 		x->n++;
-		pace(r.dirty_pages, r.scan_ns + r.send_ns);
+		all = all ? all : r.dirty_pages;
+		pace(r.dirty_pages, all, r.scan_ns + r.send_ns);
 	}
 	return NULL;
 }
@@ -262,7 +264,7 @@ static void track_only(struct track *t, uint64_t until)
 
 		if (track_count(t, &pages, &all, &e) < 0 || track_arm(t, &e) < 0)
 			bed_die("arm: %s", e.msg);
-		pace(pages, clock_ns() - began);
+		pace(pages, all, clock_ns() - began);
 	}
 }
 

@@ -116,13 +116,19 @@ static void test_forecast(void **state)
 
 static void test_pause(void **state)
 {
+	const uint64_t all = 1000000;
+
 	(void)state;
 	/* 100,000 pages cost 300 ms of faults: not more often than each 3 s. */
-	assert_true(converge_pause(100000, 0.2) > 2.79 && converge_pause(100000, 0.2) < 2.81);
-	assert_true(converge_pause(100000, 3.1) == 0);
-	assert_true(converge_pause(10, 0.005) > 0.014);
-	assert_true(converge_pause(1000, 0.031) == 0);
-	assert_true(converge_pause(UINT64_C(1) << 40, 0) <= 20.0);
+	assert_true(converge_pause(100000, all, 0.2) > 2.79 && converge_pause(100000, all, 0.2) < 2.81);
+	assert_true(converge_pause(100000, all, 3.1) == 0);
+	assert_true(converge_pause(10, all, 0.005) > 0.014);
+	assert_true(converge_pause(1000, all, 0.031) == 0);
+	assert_true(converge_pause(UINT64_C(1) << 40, UINT64_C(1) << 40, 0) <= 20.0);
+	/* nearly everything was written again */
+	assert_true(converge_pause(100000, 133000, 0.2) > 5.79 && converge_pause(100000, 133000, 0.2) < 5.81);
+	assert_true(converge_pause(100000, 135000, 0.2) < 2.81);
+	assert_true(converge_pause(100, 100, 0) < 0.03); /* of a small program nobody waits long */
 }
 
 int main(void)
