@@ -303,8 +303,8 @@ int save_dump(struct save *s, struct err *e)
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back. */
-static int sort_hidden(const struct track *t, const struct track_space *sp, const struct pageset *hidden,
-		       struct hidden_space *out, struct err *e)
+static int sort_hidden(const struct track_space *sp, const struct pageset *hidden, struct hidden_space *out,
+		       struct err *e)
 {
 	for (size_t i = 0; i < hidden->n; i++) {
 		uint64_t at = hidden->v[i].start, end = run_end(&hidden->v[i]);
@@ -312,7 +312,7 @@ static int sort_hidden(const struct track *t, const struct track_space *sp, cons
 		while (at < end) {
 			const struct map *m = maps_find(sp->maps, at);
 
-			if (!m || !track_covers(t, m))
+			if (!m || !track_covers(m))
 				return err_set(e, ERR_UNSUPPORTED,
 					       "memory of process %d changed its kind at the freeze",
 					       (int)sp->vpid);
@@ -393,7 +393,7 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 		h.v = xrealloc(h.v, (h.n + 1) * sizeof(*h.v));
 		sp = &h.v[h.n++];
 		*sp = (struct hidden_space){ .vpid = (uint32_t)ts.vpid };
-		if (shimdir_hidden(s->shim, ts.pid, &pages, e) < 0 || sort_hidden(t, &ts, &pages, sp, e) < 0)
+		if (shimdir_hidden(s->shim, ts.pid, &pages, e) < 0 || sort_hidden(&ts, &pages, sp, e) < 0)
 			return -1;
 	}
 	hidden_spaces_put(out, &h);

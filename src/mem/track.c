@@ -453,9 +453,8 @@ const struct pageset *track_owed(const struct track *t, size_t i)
 	return &t->spaces[i]->dirty;
 }
 
-bool track_covers(const struct track *t, const struct map *m)
+bool track_covers(const struct map *m)
 {
-	(void)t;
 	return space_covers(m);
 }
 

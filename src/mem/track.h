@@ -120,7 +120,7 @@ size_t track_nr_spaces(const struct track *t);
 void track_get_space(const struct track *t, size_t i, struct track_space *out);
 
 /* Is this mapping's content ours (so that the shim hides its pages from CRIU)? */
-bool track_covers(const struct track *t, const struct map *m);
+bool track_covers(const struct map *m);
 
 /* Shared objects whose content is ours: the shim answers SEEK_DATA with ENXIO for exactly
  * these (dev, ino), for all others truthfully. */

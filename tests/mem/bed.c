@@ -297,7 +297,7 @@ static void compare_map(struct verdict *v, struct store *st, const struct track_
 	}
 }
 
-static void compare_space(struct verdict *v, const struct track *t, struct store *st,
+static void compare_space(struct verdict *v, struct store *st,
 			  const struct track_space *s)
 {
 	own_maps struct maps now = MAPS_INIT;
@@ -312,7 +312,7 @@ static void compare_space(struct verdict *v, const struct track *t, struct store
 	if (mem < 0 || pagemap < 0 || maps_read_pid(&now, s->pid, true, NULL) < 0)
 		bed_die("process %d is gone", (int)s->pid);
 	for (size_t i = 0; i < now.n; i++)
-		if (track_covers(t, &now.v[i]))
+		if (track_covers(&now.v[i]))
 			compare_map(v, st, s, &now.v[i], mem, pagemap);
 }
 
@@ -366,7 +366,7 @@ unsigned long bed_compare(const struct track *t, struct store *st, unsigned long
 
 	for (size_t i = 0; i < track_nr_spaces(t); i++) {
 		track_get_space(t, i, &s);
-		compare_space(&v, t, st, &s);
+		compare_space(&v, st, &s);
 		compare_known(&v, t, &s);
 	}
 	for (size_t i = 0; i < track_nr_shms(t); i++)

@@ -319,15 +319,18 @@ static void measure_write(size_t mib, uint64_t rate, unsigned seconds)
 	row(what, "rounds", rounds, "", N);
 }
 
-/* PID is the first process of a pid namespace. */
+/* PID is the first process of a pid namespace.  The first round lasts as long as a link of 1 Gbit/s takes for all pages. */
 static void attach(pid_t pid, unsigned seconds)
 {
+	uint64_t until = clock_ns() + (uint64_t)seconds * 1000000000, pages, all, ms;
 	struct track *t = track(pid);
 	struct err e = ERR_INIT;
 
-	if (track_arm(t, &e) < 0)
+	if (track_arm(t, &e) < 0 || track_count(t, &pages, &all, &e) < 0)
 		bed_die("arm: %s", e.msg);
-	track_only(t, clock_ns() + (uint64_t)seconds * 1000000000);
+	ms = all * 4096 / 125000;
+	clock_sleep_ms((unsigned)(ms < seconds * 1000 ? ms : seconds * 1000));
+	track_only(t, until);
 	track_close(t);
 }
 
