@@ -43,10 +43,7 @@ int lazy_start(struct lazy **out, const struct lazy_opts *o, struct err *e)
 		goto fail;
 	}
 	l->has_events = true;
-	want = want < LAZY_MAX_FILLERS ? want : LAZY_MAX_FILLERS;
-	while (l->nr_fillers < want &&
-	       pthread_create(&l->fillers[l->nr_fillers], NULL, lazy_fill_main, l) == 0)
-		l->nr_fillers++;
+	lazy_fill_begin(l, want);
 	if (l->nr_fillers) {
 		*out = l;
 		return 0;

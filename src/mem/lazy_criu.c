@@ -63,6 +63,8 @@ static void serve_task(struct lazy *l, struct lazytask *t)
 {
 	struct lazytask_ops ops = { on_fork, l->o.remote ? lazy_want : NULL, l };
 
+	if (l->finished) /* by this thread: it runs, and a filler may hold what this fault needs */
+		lazy_fill_release(l);
 	lazytask_serve(t, &ops);
 	l->event_ns = clock_ns();
 	if (t->over)

@@ -25,18 +25,25 @@ enum {
 
 /*
  * Restored but held, nobody waits for pages: only what CPUs have left over is taken, for CRIU, the kernel's own threads and
- * the switch are what the downtime is made of.  That it runs, its first fault tells.  Under lock.
+ * the switch are what the downtime is made of.
  */
-static bool is_held(const struct lazy *l)
-{
-	return l->event_ns <= l->finished_ns && clock_ns() - l->finished_ns < HELD_MOST_NS;
-}
-
-static void be_idle(bool on)
+static void set_policy(struct lazy *l, int policy)
 {
 	const struct sched_param p = { .sched_priority = 0 };
 
-	sched_setscheduler(0, on ? SCHED_IDLE : SCHED_OTHER, &p);
+	for (unsigned i = 0; i < l->nr_fillers; i++)
+		pthread_setschedparam(l->fillers[i], policy, &p);
+}
+
+void lazy_fill_release(struct lazy *l)
+{
+	if (atomic_exchange(&l->held, false))
+		set_policy(l, SCHED_OTHER);
+}
+
+static bool held_too_long(const struct lazy *l)
+{
+	return l->finished && clock_ns() - l->finished_ns > HELD_MOST_NS;
 }
 
 /*
@@ -146,35 +153,35 @@ static long rest_ns(uint64_t began)
 	return rest < REST_MOST_NS ? (long)rest : REST_MOST_NS;
 }
 
-void *lazy_fill_main(void *arg)
+static void *fill_main(void *arg)
 {
 	struct lazy *l = arg;
 	size_t at = 0, idle = 0;
-	bool may_hurry = true, held = true;
+	bool may_hurry = true;
 
 	prctl(PR_SET_TIMERSLACK, 1000UL);
-	be_idle(true);
 	pthread_mutex_lock(&l->lock);
 	while (!l->stop && !l->done) {
 		struct lazytask *t = l->finished ? next_task(l, &at) : NULL;
 		uint64_t began = clock_ns();
-		bool calm = began - l->event_ns > CALM_NS;
+		bool calm = began - l->event_ns > CALM_NS, hurrying;
 		long n = 0;
 
-		if (held && t && !is_held(l)) {
-			held = false;
-			be_idle(false);
-		}
+		if (held_too_long(l))
+			lazy_fill_release(l);
 		if (t) {
 			pthread_mutex_unlock(&l->lock);
-			may_hurry = may_hurry && (held || hurry(true));
+			hurrying = may_hurry && !l->held;
+			if (hurrying)
+				may_hurry = hurry(true);
 			n = lazytask_fill(t, calm ? FILL : FILL_SHORT);
-			if (may_hurry && !held)
+			if (hurrying)
 				hurry(false);
 			pthread_mutex_lock(&l->lock);
 		} else if (all_filled(l) && !l->finishing) {
 			l->finishing = true;
 			pthread_mutex_unlock(&l->lock);
+			lazy_fill_release(l);
 			if (finish(l))
 				return NULL;
 			pthread_mutex_lock(&l->lock);
@@ -192,4 +199,13 @@ void *lazy_fill_main(void *arg)
 	}
 	pthread_mutex_unlock(&l->lock);
 	return NULL;
+}
+
+void lazy_fill_begin(struct lazy *l, unsigned want)
+{
+	want = want < LAZY_MAX_FILLERS ? want : LAZY_MAX_FILLERS;
+	while (l->nr_fillers < want && pthread_create(&l->fillers[l->nr_fillers], NULL, fill_main, l) == 0)
+		l->nr_fillers++;
+	l->held = true;
+	set_policy(l, SCHED_IDLE);
 }

@@ -64,6 +64,7 @@ struct lazy {
 	uint64_t first_ns, finished_ns, done_ns;
 	_Atomic uint64_t wanted;
 	_Atomic uint64_t event_ns; /* when a task last asked for something */
+	atomic_bool held;	   /* restored, not let run */
 };
 
 /* lazy_criu.c.  Opens the socket; the thread that serves it and all tasks. */
@@ -71,8 +72,10 @@ int lazy_listen(struct lazy *l, int workdir, struct err *e);
 void lazy_watch(struct lazy *l, int fd, void *what);
 void *lazy_events_main(void *arg);
 
-/* lazy_fill.c: a filler's thread. */
-void *lazy_fill_main(void *arg);
+/* lazy_fill.c: starts up to `want` fillers; l->nr_fillers tells how many.  They take only idle CPUs until
+ * lazy_fill_release, which never blocks: somebody waits for pages. */
+void lazy_fill_begin(struct lazy *l, unsigned want);
+void lazy_fill_release(struct lazy *l);
 /* Waits for a change, at most so long; under the lock. */
 void lazy_nap(struct lazy *l, long ns);
 /* The tasks of this moment; they live until lazy_free.  The array is the caller's. */
