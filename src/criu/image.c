@@ -116,7 +116,7 @@ static int add_entry(struct pagemap *pm, const Img__PagemapEntry *pe, struct err
 	const struct page_run r = {
 		.start = pe->vaddr,
 		.nr_pages = pe->has_nr_pages ? pe->nr_pages : pe->compat_nr_pages,
-		.flags = pe->flags,
+		.flags = pe->flags & ~PAGE_OURS,
 	};
 	const uint64_t floor = pm->n ? run_end(&pm->run[pm->n - 1]) : 0;
 

@@ -395,6 +395,11 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 		*sp = (struct hidden_space){ .vpid = (uint32_t)ts.vpid };
 		if (shimdir_hidden(s->shim, ts.pid, &pages, e) < 0 || sort_hidden(&ts, &pages, sp, e) < 0)
 			return -1;
+		if (ts.guarded && pages.n && !shimdir_guards(s->shim, ts.pid)) {
+			err_set(e, ERR_UNSUPPORTED, "process %d made its first guard region at the freeze",
+				(int)ts.vpid);
+			return err_hint(e, "run it again: it will be known from the beginning");
+		}
 	}
 	hidden_spaces_put(out, &h);
 	return check_armed(s, t, e);

@@ -99,7 +99,7 @@ bool shim_has_flag(const char *flags, size_t len, const char *word)
 
 bool shim_hides(const struct shim_vma *v)
 {
-	static const char not_ours[][3] = { "lo", "ht", "io", "pf", "gd", "dp", "ss", "um" };
+	static const char not_ours[][3] = { "ht", "io", "pf", "gd", "dp", "ss", "um" };
 
 	bool of_file = v->ino || v->dev_major || v->dev_minor;
 

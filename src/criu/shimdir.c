@@ -75,6 +75,9 @@ void shim_cache_text(struct buf *out, const struct maps *maps)
 	}
 }
 
+/* The address space is locked while the kernel looks at so much: two milliseconds. */
+#define GUARDS_AT_ONCE (UINT64_C(1) << 30)
+
 /* Where user memory ends for PAGEMAP_SCAN: an end beyond it is refused. */
 static uint64_t top_of(const struct maps *maps)
 {
@@ -90,16 +93,18 @@ static int has_guards(pid_t pid, const struct maps *maps)
 {
 	own_free char *path = xasprintf("/proc/%d/pagemap", (int)pid);
 	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+	const uint64_t top = top_of(maps);
 	uint64_t region[3];
-	struct pm_scan s = { .size = sizeof(s), .end = top_of(maps), .vec = (uintptr_t)region,
-			     .vec_len = 1, .max_pages = 1, .category_mask = PM_IS_GUARD,
-			     .return_mask = PM_IS_GUARD };
-	int n;
+	struct pm_scan s = { .size = sizeof(s), .vec = (uintptr_t)region, .vec_len = 1, .max_pages = 1,
+			     .category_mask = PM_IS_GUARD, .return_mask = PM_IS_GUARD };
+	int n = fd < 0 ? -1 : 0;
 
-	if (fd < 0)
-		return -1;
-	n = ioctl(fd, PM_SCAN, &s);
-	if (n < 0 && errno == EINVAL)
+	for (size_t i = 0; i < maps->n && maps->v[i].end <= top; i++)
+		for (s.start = maps->v[i].start; n == 0 && s.start < maps->v[i].end; s.start = s.end) {
+			s.end = maps->v[i].end - s.start < GUARDS_AT_ONCE ? maps->v[i].end : s.start + GUARDS_AT_ONCE;
+			n = ioctl(fd, PM_SCAN, &s);
+		}
+	if (n < 0 && fd >= 0 && errno == EINVAL)
 		return 0; /* before 6.15 */
 	return n < 0 ? -1 : n > 0;
 }
@@ -118,6 +123,13 @@ int shimdir_put(int dir, pid_t pid, const struct maps *maps, bool guards, struct
 	}
 	shim_cache_text(&text, maps);
 	return imgdir_put(dir, name, text.data, text.len, e);
+}
+
+bool shimdir_guards(int dir, pid_t pid)
+{
+	own_free char *note = xasprintf("guards-%d", (int)pid);
+
+	return faccessat(dir, note, F_OK, 0) == 0;
 }
 
 void shimdir_drop(int dir, pid_t pid)

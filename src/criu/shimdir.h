@@ -32,6 +32,9 @@ int shimdir_open(struct strv *env, struct err *e);
  */
 int shimdir_put(int dir, pid_t pid, const struct maps *maps, bool guards, struct err *e);
 
+/* Was one found then?  Otherwise CRIU is told that there is none. */
+bool shimdir_guards(int dir, pid_t pid);
+
 /* It is no longer, or never was. */
 void shimdir_drop(int dir, pid_t pid);
 

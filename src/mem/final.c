@@ -68,9 +68,11 @@ static void add_pieces(struct work *w, struct space *s, bool lazy)
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
 
+		const uint64_t most = piece_of(m, PIECE);
+
 		if (!space_covers(m))
 			continue;
-		for (uint64_t at = m->start; at < m->end; at += PIECE) {
+		for (uint64_t at = m->start; at < m->end; at += most) {
 			struct piece *p;
 
 			if (w->n == w->cap) {
@@ -81,7 +83,7 @@ static void add_pieces(struct work *w, struct space *s, bool lazy)
 			*p = (struct piece){ .space = s, .map = *m };
 			p->late = lazy && map_can_be_lazy(m) && !map_is_eager(m);
 			p->map.start = at;
-			p->map.end = m->end - at < PIECE ? m->end : at + PIECE;
+			p->map.end = m->end - at < most ? m->end : at + most;
 			p->map.offset += at - m->start;
 		}
 	}
@@ -247,8 +249,10 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	for (size_t i = 0; i < w.n; i++)
 		w.v[i].done = w.v[i].map.prot & MAP_EXEC;
 	r->dirty_pages = t->early_pages;
-	for (size_t i = 0; i < t->nr_spaces; i++)
+	for (size_t i = 0; i < t->nr_spaces; i++) {
 		r->present_pages += t->spaces[i]->present.pages;
+		t->spaces[i]->guarded = false;
+	}
 	for (size_t i = 0; !t->soft && i < t->nr_spaces; i++)
 		scan_views(t, t->spaces[i], true);
 	if (t->soft)

@@ -288,7 +288,7 @@ bool map_can_be_lazy(const struct map *m)
 
 bool map_is_eager(const struct map *m)
 {
-	return m->kind == MAP_KIND_FILE || m->end - m->start <= MAP_EAGER_MAX;
+	return m->kind == MAP_KIND_FILE || m->vm & MAP_VM_LOCKED || m->end - m->start <= MAP_EAGER_MAX;
 }
 
 /* Calls fn for what of `a` has no equal in `b`. */

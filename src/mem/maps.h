@@ -106,8 +106,9 @@ bool map_same_backing(const struct map *a, const struct map *b);
 bool map_can_be_lazy(const struct map *m);
 
 /*
- * How a private mapping's pages come back: few of them, or copies of a file's pages (userfaultfd gives none to
- * those), from the images, before the process runs; all others (false) through userfaultfd.
+ * How a private mapping's pages come back: few of them, copies of a file's pages (userfaultfd gives none to
+ * those) and locked memory (which the kernel fills at once), from the images, before the process runs; all others
+ * (false) through userfaultfd.
  */
 enum { MAP_EAGER_MAX = 128 << 10 };
 bool map_is_eager(const struct map *m);

@@ -9,6 +9,7 @@
 #include <sys/mman.h>
 #include <sys/utsname.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "mem/soft.h"
 
@@ -37,11 +38,15 @@ enum {
 	IS_PFNZERO = 1 << 5,
 };
 
-#define TASK_TOP (UINT64_C(1) << 47)
+#define PAGEMAP_GUARD (UINT64_C(1) << 58)
+
+#define TASK_TOP     (UINT64_C(1) << 47)
+#define AT_ONCE_MOST (UINT64_C(4) << 30)
 
 enum {
 	REGIONS = 4096,
 	AT_ONCE = 16 << 20, /* bytes that one call looks at: some ten us */
+	QUICK_NS = 5000,    /* a call that takes less found nothing to walk */
 	SWAP_TYPE_MARKER = 31,
 	NEAR = 32 * MEM_PAGE, /* walking so much of clean pages costs what a call does */
 };
@@ -157,13 +162,17 @@ static int register_map(const struct scan_space *s, const struct map *m)
 
 /*
  * Goes on from arg->start, not beyond `end`; regions land in v.  Returns their number, -1 at an error.  A little at a
- * time: the kernel holds the address space's lock for it, and the program, or CRIU in its place, may want to map something.
+ * time, ending where a huge page does: the kernel holds the address space's lock for it, and the program, or CRIU in
+ * its place, may want to map something.  *step (0 at first) grows where there is nothing to see, for some programs
+ * reserve terabytes.
  */
-static long scan_some(int fd, struct pm_scan_arg_ *arg, uint64_t end, struct page_region_ *v)
+static long scan_some(int fd, struct pm_scan_arg_ *arg, uint64_t end, uint64_t *step, struct page_region_ *v)
 {
+	uint64_t began = clock_ns();
 	long n;
 
-	arg->end = end - arg->start > AT_ONCE ? arg->start + AT_ONCE : end;
+	*step = *step ? *step : AT_ONCE;
+	arg->end = end - arg->start > *step ? (arg->start | (*step - 1)) + 1 : end;
 	arg->vec = (uintptr_t)v;
 	arg->vec_len = REGIONS;
 	do
@@ -171,12 +180,16 @@ static long scan_some(int fd, struct pm_scan_arg_ *arg, uint64_t end, struct pag
 	while (n < 0 && errno == EINTR);
 	if (n >= 0)
 		arg->start = arg->walk_end > arg->start ? arg->walk_end : end;
+	if (clock_ns() - began > QUICK_NS)
+		*step = AT_ONCE;
+	else if (*step < AT_ONCE_MOST)
+		*step *= 2;
 	return n;
 }
 
 /*
  * "Swapped" pages: which are really swapped (or being migrated), and which are only
- * markers?  /proc/PID/pagemap tells the swap type (to CAP_SYS_ADMIN).
+ * markers, ours or of guard regions?  /proc/PID/pagemap tells the swap type (to CAP_SYS_ADMIN).
  */
 static void add_swapped(const struct scan_space *s, const struct page_region_ *r,
 			struct pageset *present, struct pageset *dirty)
@@ -195,6 +208,8 @@ static void add_swapped(const struct scan_space *s, const struct page_region_ *r
 		for (uint64_t i = 0; i < n; i++, at += MEM_PAGE) {
 			bool swap = entries[i] >> 62 & 1, there = entries[i] >> 63;
 
+			if (entries[i] & PAGEMAP_GUARD && s->guarded)
+				*s->guarded = true;
 			if (!there && (!swap || (entries[i] & 31) == SWAP_TYPE_MARKER))
 				continue;
 			if (present)
@@ -240,6 +255,7 @@ static enum scan_result walk_private(const struct scan_space *s, const struct ma
 		.category_anyof_mask = IS_PRESENT | IS_SWAPPED,
 		.return_mask = IS_WRITTEN | IS_SWAPPED,
 	};
+	uint64_t step = 0;
 
 	if (arm && !whole) {
 		arg.flags |= SCAN_WP_MATCHING;
@@ -250,7 +266,7 @@ static enum scan_result walk_private(const struct scan_space *s, const struct ma
 		arg.category_mask |= IS_WRITTEN;
 	}
 	while (arg.start < m->end) {
-		long n = scan_some(s->pagemap, &arg, m->end, v);
+		long n = scan_some(s->pagemap, &arg, m->end, &step, v);
 
 		if (n < 0)
 			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;
@@ -272,11 +288,12 @@ static enum scan_result collect(const struct scan_space *s, const struct map *m,
 				struct pm_scan_arg_ *arg, struct pageset *out)
 {
 	static _Thread_local struct page_region_ v[REGIONS];
+	uint64_t step = 0;
 
 	arg->size = sizeof(*arg);
 	arg->start = m->start;
 	while (arg->start < m->end) {
-		long n = scan_some(s->pagemap, arg, m->end, v);
+		long n = scan_some(s->pagemap, arg, m->end, &step, v);
 
 		if (n < 0)
 			return errno == EPERM ? SCAN_WHOLE : SCAN_GONE;

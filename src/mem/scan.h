@@ -24,6 +24,7 @@
 #ifndef MEM_SCAN_H
 #define MEM_SCAN_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -39,6 +40,7 @@ struct scan_space {
 	struct soft *soft; /* not NULL: soft-dirty bits instead (mem/soft.h); not owned */
 	int pagemap; /* /proc/PID/pagemap, opened while it was stopped or checked after */
 	const struct maps *maps; /* what the maps given below are part of; borrowed */
+	atomic_bool *guarded;	 /* set where a guard region is met (Linux 6.15); NULL: nobody wants to know */
 };
 
 /* Handshake on a fresh userfaultfd; ERR_UNSUPPORTED on kernels before 6.7. */

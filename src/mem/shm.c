@@ -2,7 +2,9 @@
 #include "mem/shm.h"
 
 #include <fcntl.h>
+#include <inttypes.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -33,6 +35,13 @@ bool shm_name(const char *link, char out[static 256])
 	return true;
 }
 
+static size_t hash_room(uint64_t pages)
+{
+	size_t bytes = pages * sizeof(uint64_t);
+
+	return (bytes + MEM_PAGE - 1) & ~(size_t)(MEM_PAGE - 1);
+}
+
 void shm_close(struct shm *s)
 {
 	if (!s)
@@ -40,7 +49,8 @@ void shm_close(struct shm *s)
 	close_fd(&s->fd);
 	pageset_fini(&s->dirty);
 	pageset_fini(&s->present);
-	free(s->hash);
+	if (s->n_hash)
+		munmap(s->hash, hash_room(s->n_hash));
 	free(s);
 }
 
@@ -83,6 +93,27 @@ static int look_present(struct shm *s, struct err *e)
 	return 0;
 }
 
+/* An object may be sparse, and have terabytes: what is known of it takes memory only where it has pages. */
+static int resize_hashes(struct shm *s, uint64_t pages)
+{
+	size_t was = hash_room(s->n_hash), is = hash_room(pages);
+	void *v = NULL;
+
+	if (pages < s->n_hash) /* the rest of its last page of hashes */
+		memset(s->hash + pages, 0, is - pages * sizeof(*s->hash));
+	if (!is)
+		munmap(s->hash, was);
+	else if (!was)
+		v = mmap(NULL, is, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	else
+		v = mremap(s->hash, was, is, MREMAP_MAYMOVE);
+	if (v == MAP_FAILED)
+		return -1;
+	s->hash = v;
+	s->n_hash = pages;
+	return 0;
+}
+
 int shm_look(struct shm *s, bool *resized, struct err *e)
 {
 	uint64_t pages;
@@ -100,13 +131,8 @@ int shm_look(struct shm *s, bool *resized, struct err *e)
 	s->young = (int64_t)clock_real_ns() - mtime < TICK_NS;
 	s->mtime_ns = mtime;
 	pages = (s->size + MEM_PAGE - 1) >> MEM_PAGE_SHIFT;
-	if (pages > s->n_hash) {
-		s->hash = xrealloc(s->hash, pages * sizeof(*s->hash));
-		memset(s->hash + s->n_hash, 0, (pages - s->n_hash) * sizeof(*s->hash));
-		s->n_hash = pages;
-	} else if (pages < s->n_hash) {
-		memset(s->hash + pages, 0, (s->n_hash - pages) * sizeof(*s->hash));
-	}
+	if (pages != s->n_hash && resize_hashes(s, pages) < 0)
+		return err_sys(e, "the shared memory %s is too large (%" PRIu64 " bytes)", s->name, s->size);
 	return look_present(s, e);
 }
 

@@ -107,6 +107,7 @@ int space_open(struct space **out, pid_t pid, pid_t vpid, enum space_how how,
 
 	s->pid = pid;
 	s->vpid = vpid;
+	s->scan.guarded = &s->guarded;
 	s->scan.uffd = s->maps_fd = s->scan.pagemap = s->mem = -1;
 	if (open_files(s, e) < 0) {
 		if (e && (e->sys == ENOENT || e->sys == ESRCH))
@@ -203,7 +204,7 @@ void space_renew_copies(struct space *s)
 		    old[k].dev == c->dev && old[k].ino == c->ino)
 			c->hash = take_ptr(&old[k].hash);
 		else
-			c->hash = xcalloc(map_pages(m), sizeof(*c->hash));
+			c->hash = calloc(map_pages(m), sizeof(*c->hash));
 		s->nr_copies++;
 	}
 	for (size_t i = 0; i < n_old; i++)
@@ -217,7 +218,7 @@ void space_forget_copies(struct space *s)
 		struct copies *c = &s->copies[i];
 
 		free(c->hash);
-		c->hash = xcalloc((c->end - c->start) >> MEM_PAGE_SHIFT, sizeof(*c->hash));
+		c->hash = calloc((c->end - c->start) >> MEM_PAGE_SHIFT, sizeof(*c->hash));
 	}
 }
 
@@ -239,7 +240,7 @@ const struct copies *space_find_copies(const struct space *s, const struct map *
 
 bool space_covers(const struct map *m)
 {
-	if (m->vm & (MAP_VM_DROPPABLE | MAP_VM_SHADOW_STACK))
+	if (m->vm & (MAP_VM_DROPPABLE | MAP_VM_SHADOW_STACK | MAP_VM_GROWSDOWN))
 		return false;
 	if (m->kind == MAP_KIND_ANON)
 		return true;

@@ -29,7 +29,7 @@ struct view {
  * in every round, and when frozen (mem/scan.h tells why). */
 struct copies {
 	uint64_t start, end, offset, dev, ino;
-	uint64_t *hash; /* of each page as it was sent; 0: never */
+	uint64_t *hash; /* of each page as it was sent; 0: never.  NULL (terabytes of a sparse file): all go each time */
 };
 
 struct space {
@@ -39,6 +39,7 @@ struct space {
 	bool gone;
 	bool tracked;	/* has a userfaultfd, or is looked at by soft-dirty bits */
 	struct scan_space scan;
+	atomic_bool guarded;	/* scan.guarded */
 	int mem, maps_fd;
 	uint64_t random_at;
 	uint8_t random[16];

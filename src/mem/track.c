@@ -206,13 +206,14 @@ static int send_dirty(const struct space *s, struct sender *to, struct err *e)
 static int scan_mapping(struct space *s, const struct map *m, struct sender *to, uint64_t *scan_ns, struct err *e)
 {
 	const struct batch_from from = space_from(s);
+	const uint64_t piece = piece_of(m, PIECE);
 	bool whole = false;
 
 	for (uint64_t at = m->start, end; at < m->end; at = end) {
 		own_pageset struct pageset dirty = PAGESET_INIT;
 		uint64_t began = clock_ns();
 
-		end = m->end - at > PIECE ? (at | (PIECE - 1)) + 1 : m->end;
+		end = m->end - at > piece ? (at | (piece - 1)) + 1 : m->end;
 		whole |= scan_arm(&s->scan, m, at, end, whole, &dirty) == SCAN_WHOLE;
 		*scan_ns += clock_ns() - began;
 		for (size_t i = 0; i < dirty.n; i++)
@@ -274,8 +275,9 @@ static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t 
 	/* Pages that went. */
 	pageset_remove_set(&was, &o->present);
 	for (size_t i = 0; i < was.n; i++)
-		for (uint64_t at = was.v[i].start; at < run_end(&was.v[i]); at += MEM_PAGE)
-			o->hash[at >> MEM_PAGE_SHIFT] = 0;
+		for (uint64_t at = was.v[i].start >> MEM_PAGE_SHIFT;
+		     at < run_end(&was.v[i]) >> MEM_PAGE_SHIFT && at < o->n_hash; at++)
+			o->hash[at] = 0;
 	if (was.n && sender_drop(to, o->nr, was.v, was.n, e) < 0)
 		return -1;
 	pageset_add_set(&send, &o->present);
@@ -335,9 +337,16 @@ static int scan_and_send(struct track *t, struct sender *to, struct track_round 
 	return send_shms(t, to, &r->dirty_pages, e);
 }
 
+static uint64_t pages_sent(struct sender *s)
+{
+	const struct sender_stats st = sender_stats(s);
+
+	return st.data_pages + st.zero_pages;
+}
+
 int track_round(struct track *t, struct sender *s, struct track_round *r, struct err *e)
 {
-	uint64_t began = clock_ns(), looked;
+	uint64_t began = clock_ns(), sent = pages_sent(s), looked;
 	bool dropped;
 
 	*r = (struct track_round){ .nr = ++t->rounds };
@@ -357,6 +366,9 @@ int track_round(struct track *t, struct sender *s, struct track_round *r, struct
 	if (scan_and_send(t, s, r, e) < 0 || sender_sync(s, NULL, e) < 0)
 		return -1;
 	r->send_ns = clock_ns() - looked - r->scan_ns;
+	/* Those that were compared are known to be dirty only now. */
+	sent = pages_sent(s) - sent;
+	r->dirty_pages = r->dirty_pages > sent ? r->dirty_pages : sent;
 	r->nr_spaces = (unsigned)t->nr_spaces;
 	r->nr_shms = (unsigned)t->nr_shms;
 	r->attached = t->attached;
@@ -403,11 +415,16 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		struct space *s = t->spaces[i];
 
+		own_pageset struct pageset copies = PAGESET_INIT; /* all look dirty, few are */
+
 		pageset_clear(&s->dirty);
 		pageset_clear(&s->present);
-		for (size_t k = 0; k < s->maps.n; k++)
-			if (space_covers(&s->maps.v[k]))
-				scan_private(&s->scan, &s->maps.v[k], &s->present, &s->dirty);
+		for (size_t k = 0; k < s->maps.n; k++) {
+			const struct map *m = &s->maps.v[k];
+
+			if (space_covers(m))
+				scan_private(&s->scan, m, &s->present, m->kind == MAP_KIND_FILE ? &copies : &s->dirty);
+		}
 		scan_views(t, s, false);
 		*dirty_pages += s->dirty.pages;
 		*present_pages += s->present.pages;
@@ -445,6 +462,7 @@ void track_get_space(const struct track *t, size_t i, struct track_space *out)
 		.present = &s->present,
 		.sharers = s->sharers,
 		.nr_sharers = s->nr_sharers,
+		.guarded = s->guarded,
 	};
 }
 

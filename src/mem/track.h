@@ -12,7 +12,7 @@
  * The rule everywhere: what is not known clean is dirty.  A mapping that is not
  * registered (new, mremap'ed, remapped) is sent whole; an address space that was
  * replaced by exec is a new object; a process sharing another's memory is none.  Written
- * copies of a file's pages are compared by hash in every round.
+ * copies of a file's pages are compared by hash in every round (by bits where those are soft-dirty).
  *
  *	track_open   -> running    attaches to what is there
  *	track_round  -> running    one pre-copy round; again as converge.h says
@@ -114,6 +114,7 @@ struct track_space {
 	/* Other vpids with the same memory (CLONE_VM): CRIU writes no pagemap for them. */
 	const pid_t *sharers;
 	size_t nr_sharers;
+	bool guarded; /* has guard regions */
 };
 
 size_t track_nr_spaces(const struct track *t);

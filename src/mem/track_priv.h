@@ -31,6 +31,16 @@ struct track {
 	uint64_t attach_max_ns;
 };
 
+/* Bytes of a mapping that are looked at together, a power of two: some programs reserve terabytes that hold nothing. */
+static inline uint64_t piece_of(const struct map *m, uint64_t least)
+{
+	enum { MOST_PIECES = 256 };
+
+	while ((m->end - m->start) / least > MOST_PIECES)
+		least *= 2;
+	return least;
+}
+
 /* look.c: who is there, what do they map?  `running`: new ones are attached. */
 int look_at_spaces(struct track *t, struct sender *s, bool running, struct err *e);
 /* Sends DROP for mappings that went; finds shared objects; views.  *dropped: a barrier is

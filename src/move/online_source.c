@@ -444,8 +444,10 @@ int online_step_arm(void *ctx, struct err *e)
 	if (o->track && o->iterate) {
 		struct track_round r;
 
-		if (one_round(s, &r, true, e) < 0 || one_round(s, &r, true, e) < 0)
+		if (one_round(s, &r, false, e) < 0 || one_round(s, &r, true, e) < 0)
 			return -1;
+	} else if (o->track && save_look(o->save, o->track, false, e) < 0) {
+		return -1;
 	}
 	return 0;
 }

@@ -23,7 +23,7 @@ lab_start --vz 1G --image mini a b c
 RANDOM=$SEED
 echo "RANDOM_SEED=$SEED RANDOM_ROUNDS=$ROUNDS"
 must on a pctl create 301 --ostemplate /templates/mini.tar.zst --ipadd $IP
-memcheck_put a 301 -r 300 -f 10 private=24 thp=4 stack=4 file=4 shared=8 memfd=4 sysv=4 disk=4
+memcheck_put a 301 -r 300 -f 10 private=24 locked=4 sparse=4 thp=4 stack=4 file=4 shared=8 memfd=4 sysv=4 disk=4
 must on a pctl start 301 --wait
 memcheck_start c $IP
 

@@ -2,6 +2,7 @@
 /* tests/payload/area.c - the kinds of memory, see memcheck.h and usage() in memcheck.c. */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,6 +33,55 @@ static void make_private(struct area *a)
 {
 	map(a, MAP_PRIVATE | MAP_ANONYMOUS);
 	a->drop = true;
+}
+
+/* The end of a reserved terabyte. */
+static void make_sparse(struct area *a)
+{
+	const size_t reserve = (size_t)1 << 40;
+	char *p = mmap(NULL, reserve + a->pages * PAGE, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	if (p == MAP_FAILED)
+		die(a->kind);
+	a->base = p + reserve;
+}
+
+static void make_locked(struct area *a)
+{
+	map(a, MAP_PRIVATE | MAP_ANONYMOUS);
+	a->locked = true;
+}
+
+/* A guard region (MADV_GUARD_INSTALL, Linux 6.13) is made behind it when SIGUSR1 comes. */
+static volatile sig_atomic_t guard_wanted;
+
+static void want_guard(int signal)
+{
+	(void)signal;
+	guard_wanted = 1;
+}
+
+static void make_guard(struct area *a)
+{
+	a->base = mmap(NULL, (a->pages + 1) * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (a->base == MAP_FAILED)
+		die(a->kind);
+	a->guard = true;
+}
+
+/* The kernel says EFAULT where a program would die. */
+static bool is_guarded(const struct area *a)
+{
+	int p[2];
+	bool is;
+
+	if (pipe(p) < 0)
+		die("pipe");
+	is = write(p[1], a->base + a->pages * PAGE, 1) < 0 && errno == EFAULT;
+	close(p[0]);
+	close(p[1]);
+	return is;
 }
 
 static void make_thp(struct area *a)
@@ -146,6 +196,7 @@ void area_make(struct area *a, const char *kind, size_t len)
 		{ "stack", make_stack },     { "shared", make_shared }, { "memfd", make_memfd },
 		{ "closed", make_closed },   { "sysv", make_sysv },   { "posix", make_posix },
 		{ "ghost", make_ghost },     { "disk", make_disk },   { "file", make_file },
+		{ "locked", make_locked },   { "sparse", make_sparse }, { "guard", make_guard },
 	};
 	static uint64_t made;
 
@@ -171,9 +222,28 @@ void area_enter(struct area *a)
 		if (a->base == (void *)-1)
 			die("shmat");
 	}
+	if (a->locked && mlock(a->base, a->pages * PAGE) < 0)
+		die("mlock");
+	if (a->guard)
+		signal(SIGUSR1, want_guard);
 }
 
-const char *area_wrong(const struct area *a)
+/* KiB that this process has locked. */
+static unsigned long locked_kib(void)
+{
+	FILE *f = fopen("/proc/self/status", "re");
+	unsigned long kib = 0;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmLck: %lu", &kib) == 1)
+			break;
+	if (f)
+		fclose(f);
+	return kib;
+}
+
+const char *area_wrong(struct area *a)
 {
 	struct shmid_ds ds;
 	struct stat st;
@@ -192,6 +262,15 @@ const char *area_wrong(const struct area *a)
 	if (a->shmid >= 0 && (shmctl(a->shmid, IPC_STAT, &ds) < 0 || ds.shm_segsz != a->pages * PAGE ||
 			      (ds.shm_perm.mode & 0777) != a->mode || ds.shm_nattch < 2))
 		return "its segment changed";
+	if (guard_wanted && a->guard && !a->guarded) {
+		if (madvise(a->base + a->pages * PAGE, PAGE, 102 /* MADV_GUARD_INSTALL */) < 0)
+			return "it got no guard region";
+		a->guarded = true;
+	}
+	if (a->guard && is_guarded(a) != a->guarded)
+		return a->guarded ? "its guard region is lost" : "it has a guard region";
+	if (a->locked && locked_kib() != a->pages * PAGE / 1024)
+		return "it is not locked any more";
 	return NULL;
 }
 

@@ -25,7 +25,9 @@ enum { MAX_AREAS = 32, MAX_CLIENTS = 32, TICK_MS = 10 };
 static void usage(void)
 {
 	fputs("memcheck [-p PORT] [-r PAGES] [-f FORKS] [-s MS] [-x SECONDS] KIND=MIB...\n"
-	      "  private thp huge    private memory: plain, transparent huge pages, hugetlb\n"
+	      "  private locked      private memory; locked by mlock\n"
+	      "  sparse guard        the end of a reserved terabyte; with a guard region behind it after SIGUSR1\n"
+	      "  thp huge            private memory: transparent huge pages, hugetlb\n"
 	      "  stack               on the stacks of four threads\n"
 	      "  file                private mapping of a file, half of it written\n"
 	      "  shared              anonymous shared memory of two processes\n"
@@ -261,6 +263,8 @@ static void check_frames(struct worker *w)
 
 static void check_some(struct worker *w, size_t n)
 {
+	const char *wrong;
+
 	while (n--) {
 		check_page(w, w->at);
 		if (++w->at < w->a->pages)
@@ -268,8 +272,9 @@ static void check_some(struct worker *w, size_t n)
 		w->at = 0;
 		w->state->sweeps++;
 		check_frames(w);
-		if (area_wrong(w->a))
-			bad(w, area_wrong(w->a));
+		wrong = area_wrong(w->a);
+		if (wrong)
+			bad(w, wrong);
 	}
 }
 

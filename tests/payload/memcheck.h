@@ -46,6 +46,8 @@ struct area {
 	int shmid;
 	bool by_fd;	 /* is written and read through the descriptor too */
 	bool sealed;
+	bool locked;	 /* by mlock, in the worker */
+	bool guard, guarded; /* may have a guard region behind it, and has */
 	bool drop;	 /* pages that become zero are given back to the kernel instead */
 	size_t shmat_len;
 	unsigned threads; /* stripes are threads with the area on their stacks */
@@ -57,7 +59,7 @@ void area_make(struct area *a, const char *kind, size_t len);
 /* In a worker, before the first use. */
 void area_enter(struct area *a);
 /* What is true of the object beside its pages (seals, size, position, owner): NULL, or what is wrong. */
-const char *area_wrong(const struct area *a);
+const char *area_wrong(struct area *a);
 /* The maker gives up its own hold. */
 void area_leave(struct area *a);
 
