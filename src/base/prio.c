@@ -8,7 +8,7 @@
 
 #include "base/own.h"
 
-enum { GENTLE = 10 };
+enum { GENTLE = 10, FIRST = 10 };
 
 int prio_get(void)
 {
@@ -23,6 +23,11 @@ int prio_gentle(void)
 		return now;
 	setpriority(PRIO_PROCESS, 0, now);
 	return now + GENTLE;
+}
+
+int prio_first(int usual)
+{
+	return usual - FIRST;
 }
 
 void prio_thread(int nice)

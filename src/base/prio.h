@@ -12,6 +12,9 @@ int prio_get(void);
  * CAP_SYS_NICE), else the same. */
 int prio_gentle(void);
 
+/* One for what all of it waits for: less than a usual one. */
+int prio_first(int usual);
+
 /* Gives every thread of a process this niceness (their children start with it).  Where that is not allowed things
  * go on as they were. */
 void prio_set(pid_t pid, int nice);

@@ -152,7 +152,7 @@ void online_be_gentle(struct source *s, bool gentle)
 	for (unsigned i = 1; i < s->streams.n; i++)
 		prio_set(s->streams.child[i].pid, nice);
 	if (o->save)
-		prio_set(save_criu(o->save), nice);
+		prio_set(save_criu(o->save), gentle ? nice : prio_first(nice));
 }
 
 /* The files' streams are [0, n_tree); memory has one of its own behind them. */
