@@ -2,9 +2,11 @@
 #include "criu/rpc.h"
 
 #include <errno.h>
+#include <linux/perf_event.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -21,7 +23,23 @@ enum {
 struct criu {
 	struct child child;
 	int sk;
+	int counter; /* see hold_counter */
 };
+
+/*
+ * CRIU sets breakpoints.  The kernel's first task with one makes it patch itself and wait for a grace period (9 ms in the
+ * freeze); any performance counter of a task does the same, so it has one from now on.  -1: not allowed; slower, then.
+ */
+static int hold_counter(void)
+{
+	struct perf_event_attr a = { .type = PERF_TYPE_SOFTWARE,
+				     .size = sizeof(a),
+				     .config = PERF_COUNT_SW_DUMMY,
+				     .disabled = 1,
+				     .exclude_kernel = 1 };
+
+	return (int)syscall(SYS_perf_event_open, &a, getpid(), -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
 
 /* `nsenter` only for what base/spawn does not enter itself. */
 static void make_argv(struct strv *argv, const struct criu_opts *o, int fd)
@@ -56,6 +74,7 @@ int criu_start(struct criu **out, const struct criu_opts *o, struct err *e)
 	c = xcalloc(1, sizeof(*c));
 	c->child = (struct child)CHILD_INIT;
 	c->sk = sk[0];
+	c->counter = hold_counter();
 	make_argv(&argv, o, theirs);
 	if (o->preload)
 		strv_addf(&env, "LD_PRELOAD=%s", o->preload);
@@ -80,6 +99,7 @@ void criu_free(struct criu *c)
 	if (!c)
 		return;
 	close_fd(&c->sk);
+	close_fd(&c->counter);
 	child_fini(&c->child);
 	free(c);
 }
