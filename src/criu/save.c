@@ -177,7 +177,6 @@ int save_look(struct save *s, const struct track *t, bool quick, struct err *e)
 	for (size_t i = 0; i < before.n; i++)
 		shimdir_drop(s->shim, atoi(before.item[i]));
 	for (size_t i = 0; i < track_nr_spaces(t); i++) {
-		own_maps struct maps own = MAPS_INIT;
 		own_free char *name = NULL;
 		struct track_space sp;
 		const struct maps *maps;
@@ -185,9 +184,7 @@ int save_look(struct save *s, const struct track *t, bool quick, struct err *e)
 		track_get_space(t, i, &sp);
 		name = xasprintf("%d %u", (int)sp.pid, sp.nr);
 		maps = track_smaps(t, sp.vpid);
-		if (!maps && maps_read_pid(&own, sp.pid, true, NULL) == 0)
-			maps = &own; /* before any round */
-		if (!maps || !maps->n)
+		if (!maps)
 			continue;
 		if (shimdir_put(s->shim, sp.pid, maps, !quick || !strv_has(&before, name), e) < 0)
 			return -1;
@@ -302,9 +299,10 @@ int save_dump(struct save *s, struct err *e)
 	return ret < 0 ? -1 : save_mend(s->images, s->rootfs, e);
 }
 
-/* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back. */
-static int sort_hidden(const struct track_space *sp, const struct pageset *hidden, struct hidden_space *out,
-		       struct err *e)
+/* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether
+ * CRIU took it for locked (it may have read newer flags than we have). */
+static int sort_hidden(const struct track_space *sp, const struct pageset *hidden, const struct pageset *locked,
+		       struct hidden_space *out, struct err *e)
 {
 	for (size_t i = 0; i < hidden->n; i++) {
 		uint64_t at = hidden->v[i].start, end = run_end(&hidden->v[i]);
@@ -321,6 +319,8 @@ static int sort_hidden(const struct track_space *sp, const struct pageset *hidde
 			at = m->end;
 		}
 	}
+	pageset_add_set(&out->eager, locked);
+	pageset_remove_set(&out->lazy, locked);
 	return 0;
 }
 
@@ -385,7 +385,7 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 	own_hidden_spaces struct hidden_spaces h = HIDDEN_SPACES_INIT;
 
 	for (size_t i = 0; s->shim >= 0 && i < track_nr_spaces(t); i++) {
-		own_pageset struct pageset pages = PAGESET_INIT;
+		own_pageset struct pageset pages = PAGESET_INIT, locked = PAGESET_INIT;
 		struct hidden_space *sp;
 		struct track_space ts;
 
@@ -393,7 +393,8 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 		h.v = xrealloc(h.v, (h.n + 1) * sizeof(*h.v));
 		sp = &h.v[h.n++];
 		*sp = (struct hidden_space){ .vpid = (uint32_t)ts.vpid };
-		if (shimdir_hidden(s->shim, ts.pid, &pages, e) < 0 || sort_hidden(&ts, &pages, sp, e) < 0)
+		if (shimdir_hidden(s->shim, ts.pid, &pages, &locked, e) < 0 ||
+		    sort_hidden(&ts, &pages, &locked, sp, e) < 0)
 			return -1;
 		if (ts.guarded && pages.n && !shimdir_guards(s->shim, ts.pid)) {
 			err_set(e, ERR_UNSUPPORTED, "process %d made its first guard region at the freeze",

@@ -63,7 +63,7 @@ pid_t save_criu(const struct save *s);
 /* imgdir.h; borrowed. */
 int save_images(const struct save *s);
 
-/* After a round, running: what the library may answer from. SAVE_WHOLE: nothing.  `quick`: the freeze is so near that only
+/* After a round or track_learn, running: what the library may answer from. SAVE_WHOLE: nothing.  `quick`: the freeze is so near that only
  * processes which were not there at the last look are looked at whole. */
 int save_look(struct save *s, const struct track *t, bool quick, struct err *e);
 

@@ -63,6 +63,7 @@ enum { TEXT_MAX = 256 << 20 };
 /* Of the process that CRIU looked at last: it dumps one after the other.  By address. */
 struct hidden {
 	uint64_t start, end;
+	bool locked;
 };
 
 static struct hidden *hidden;
@@ -169,7 +170,7 @@ static bool hide(const struct shim_vma *v)
 		hidden = more;
 		cap_hidden = cap;
 	}
-	hidden[nr_hidden++] = (struct hidden){ v->start, v->end };
+	hidden[nr_hidden++] = (struct hidden){ v->start, v->end, shim_has_flag(v->flags, v->flags_len, "lo") };
 	return true;
 }
 
@@ -205,9 +206,8 @@ static void publish(int pid)
 		return;
 	}
 	for (size_t i = 0; i < nr_hidden; i++) {
-		snprintf(line, sizeof(line), "%llx-%llx\n",
-			 (unsigned long long)hidden[i].start,
-			 (unsigned long long)hidden[i].end);
+		snprintf(line, sizeof(line), "%llx-%llx%s\n", (unsigned long long)hidden[i].start,
+			 (unsigned long long)hidden[i].end, hidden[i].locked ? " lo" : "");
 		fputs(line, f);
 	}
 	if (ferror(f) | fclose(f))

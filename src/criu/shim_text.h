@@ -11,7 +11,7 @@
  *	               shm         "DEV INO" of shared memory that travels by itself
  *	               gate        a FIFO: a dump stops before its first look at the container until the
  *	                           agent opens it
- *	shim writes    hidden-PID  "START-END": private mappings whose pages it hid from CRIU
+ *	shim writes    hidden-PID  "START-END[ lo]": private mappings whose pages it hid from CRIU; locked ones
  */
 #ifndef CRIU_SHIM_TEXT_H
 #define CRIU_SHIM_TEXT_H

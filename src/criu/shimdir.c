@@ -164,24 +164,33 @@ int shimdir_open_gate(int dir, struct err *e)
 	return fd < 0 ? err_sys(e, "cannot open the dump's gate") : fd;
 }
 
-int shim_hidden_parse(const char *text, struct pageset *out, struct err *e)
+int shim_hidden_parse(const char *text, struct pageset *out, struct pageset *locked, struct err *e)
 {
 	while (*text) {
 		unsigned long start, end;
 		int at = 0;
 
-		if (sscanf(text, "%lx-%lx%n", &start, &end, &at) != 2 || text[at] != '\n' ||
-		    start >= end || start % MEM_PAGE || end % MEM_PAGE) {
-			pageset_clear(out);
-			return err_set(e, ERR_PROTO, "the preload library's list is broken");
-		}
+		bool is_locked;
+
+		if (sscanf(text, "%lx-%lx%n", &start, &end, &at) != 2)
+			break;
+		is_locked = strncmp(text + at, " lo", 3) == 0;
+		at += is_locked ? 3 : 0;
+		if (text[at] != '\n' || start >= end || start % MEM_PAGE || end % MEM_PAGE)
+			break;
 		pageset_add(out, start, (end - start) / MEM_PAGE);
+		if (is_locked)
+			pageset_add(locked, start, (end - start) / MEM_PAGE);
 		text += at + 1;
 	}
-	return 0;
+	if (!*text)
+		return 0;
+	pageset_clear(out);
+	pageset_clear(locked);
+	return err_set(e, ERR_PROTO, "the preload library's list is broken");
 }
 
-int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct err *e)
+int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e)
 {
 	own_free char *name = xasprintf("hidden-%d", (int)pid);
 	own_free char *text = NULL;
@@ -190,5 +199,5 @@ int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct err *e)
 		return 0;
 	if (file_read(dir, name, HIDDEN_MAX, &text, NULL, e) < 0)
 		return -1;
-	return shim_hidden_parse(text, out, e);
+	return shim_hidden_parse(text, out, locked, e);
 }

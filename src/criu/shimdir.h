@@ -51,12 +51,13 @@ int shimdir_put_shm(int dir, const struct shim_object *objects, size_t n, struct
 int shimdir_make_gate(int dir, struct err *e);
 int shimdir_open_gate(int dir, struct err *e);
 
-/* After the dump: which private mappings CRIU was shown without pages.  Empty when none. */
-int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct err *e);
+/* After the dump: which private mappings CRIU was shown without pages.  Empty when none.  `locked`: of these, which it
+ * took for locked: it will not restore them through userfaultfd. */
+int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e);
 
 /* Pure: the text of smaps-PID, and the reading of hidden-PID. */
 struct buf;
 void shim_cache_text(struct buf *out, const struct maps *maps);
-int shim_hidden_parse(const char *text, struct pageset *out, struct err *e);
+int shim_hidden_parse(const char *text, struct pageset *out, struct pageset *locked, struct err *e);
 
 #endif

@@ -179,10 +179,10 @@ static uint64_t bytes_of_pages(int images)
 
 static int look_at_it(const struct subject *s, int shim, int images, struct err *e)
 {
-	own_pageset struct pageset hidden = PAGESET_INIT;
+	own_pageset struct pageset hidden = PAGESET_INIT, locked = PAGESET_INIT;
 	uint64_t bytes = bytes_of_pages(images);
 
-	if (shimdir_hidden(shim, s->pid, &hidden, e) < 0)
+	if (shimdir_hidden(shim, s->pid, &hidden, &locked, e) < 0)
 		return -1;
 	for (uint64_t at = 0; at < REGION; at += MEM_PAGE)
 		if (!pageset_has(&hidden, (uintptr_t)s->region + at))

@@ -301,13 +301,10 @@ int send_shms(struct track *t, struct sender *to, uint64_t *dirty_pages, struct 
 	return 0;
 }
 
-/* VmFlags while it may take its time: once, and when mappings are new. */
-static void renew_smaps(struct space *s)
+static void read_smaps(struct space *s)
 {
 	struct maps m;
 
-	if (!maps_inherit_vm(&s->maps, &s->smaps))
-		return;
 	if (maps_read_pid(&m, s->pid, true, NULL) < 0 || !m.n) {
 		maps_fini(&m);
 		return;
@@ -315,6 +312,19 @@ static void renew_smaps(struct space *s)
 	maps_fini(&s->smaps);
 	s->smaps = m;
 	maps_inherit_vm(&s->maps, &s->smaps);
+}
+
+/* VmFlags while it may take its time: once, and when mappings are new. */
+static void renew_smaps(struct space *s)
+{
+	if (maps_inherit_vm(&s->maps, &s->smaps))
+		read_smaps(s);
+}
+
+void track_learn(struct track *t)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		read_smaps(t->spaces[i]);
 }
 
 static int scan_and_send(struct track *t, struct sender *to, struct track_round *r, struct err *e)

@@ -128,6 +128,9 @@ bool track_covers(const struct map *m);
 size_t track_nr_shms(const struct track *t);
 const struct shm *track_get_shm(const struct track *t, size_t i);
 
+/* Without rounds, running: the VmFlags of all mappings, which a round learns by itself. */
+void track_learn(struct track *t);
+
 /* The maps of a process as of the last round with VmFlags from smaps (taken while
  * running): what the shim answers from.  NULL: unknown, let CRIU read smaps. */
 const struct maps *track_smaps(const struct track *t, pid_t vpid);

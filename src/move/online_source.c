@@ -331,6 +331,12 @@ static int one_round(struct source *s, struct track_round *r, bool last, struct 
 		       ? -1 : 0;
 }
 
+static int look_without_rounds(struct source *s, struct err *e)
+{
+	track_learn(s->online.track);
+	return save_look(s->online.save, s->online.track, false, e);
+}
+
 int online_step_memory(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
@@ -344,7 +350,7 @@ int online_step_memory(void *ctx, struct err *e)
 	if (!o->track)
 		return 0;
 	if (!o->iterate) /* lazy: all of it follows later */
-		return save_look(o->save, o->track, false, e);
+		return look_without_rounds(s, e);
 	for (size_t n = 0; n < ROUNDS_MAX && c.what == CONVERGE_AGAIN; n++) {
 		struct track_round r;
 
@@ -446,10 +452,9 @@ int online_step_arm(void *ctx, struct err *e)
 
 		if (one_round(s, &r, false, e) < 0 || one_round(s, &r, true, e) < 0)
 			return -1;
-	} else if (o->track && save_look(o->save, o->track, false, e) < 0) {
-		return -1;
+		return 0;
 	}
-	return 0;
+	return o->track ? look_without_rounds(s, e) : 0;
 }
 
 /* ---- the end ---- */

@@ -17,6 +17,7 @@
 #include "criu/revive_img.h"
 #include "criu/rpc.h"
 #include "criu/shim_text.h"
+#include "criu/shimdir.h"
 #include "mem/store.h"
 #include "wire/proto.h"
 
@@ -557,6 +558,25 @@ static void eager_pages_must_be_here(void **state)
 	store_free(store);
 }
 
+static void hidden_memory_is_told(void **state)
+{
+	static const char *const broken[] = { "1000-2000", "1000-2000 l\n", "1000-1000\n", "1001-2000\n", "x\n",
+					      "1000-2000 lo 1\n" };
+	own_pageset struct pageset all = PAGESET_INIT, locked = PAGESET_INIT;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(shim_hidden_parse("", &all, &locked, &e), 0);
+	assert_int_equal(shim_hidden_parse("1000-3000\n4000-5000 lo\n", &all, &locked, &e), 0);
+	assert_int_equal(all.pages, 3);
+	assert_int_equal(locked.pages, 1);
+	assert_true(pageset_has(&locked, 0x4000));
+	for (size_t i = 0; i < array_len(broken); i++) {
+		assert_true(shim_hidden_parse(broken[i], &all, &locked, &e) < 0);
+		assert_int_equal(all.pages + locked.pages, 0);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -570,6 +590,7 @@ int main(void)
 		cmocka_unit_test(bad_pieces_are_refused),
 		cmocka_unit_test(programs_get_plain_entries),
 		cmocka_unit_test(shared_memory_is_found),
+		cmocka_unit_test(hidden_memory_is_told),
 		cmocka_unit_test(eager_pages_go_into_the_images),
 		cmocka_unit_test(eager_pages_must_be_here),
 		cmocka_unit_test(requests_have_crius_numbers),
