@@ -38,7 +38,7 @@ on a sh -c '
 		json.dump(c, open("config.json", "w"))
 	END
 	runc run -d c </dev/null >/dev/null 2>&1'
-wait_for 60 on a sh -c 'runc ps c | grep -q "sleep 1"' # it has made its megabyte; later rounds only get smaller
+wait_for 60 on a sh -c 'runc ps c | grep -q " sleep 1\$"' # it has made its megabyte; later rounds only get smaller
 must on a sh -c 'cd /vz/c && runc checkpoint --pre-dump --image-path /vz/c/pre c'
 must on a sh -c 'cd /vz/c && runc checkpoint --image-path /vz/c/img --parent-path ../pre c'
 first=$(on a sh -c 'du -ck /vz/c/pre/pages-* | tail -n 1 | cut -f1')
