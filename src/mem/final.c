@@ -67,7 +67,6 @@ static void add_pieces(struct work *w, struct space *s, bool lazy)
 {
 	for (size_t i = 0; i < s->maps.n; i++) {
 		const struct map *m = &s->maps.v[i];
-
 		const uint64_t most = piece_of(m, PIECE);
 
 		if (!space_covers(m))

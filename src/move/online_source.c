@@ -446,7 +446,7 @@ int online_step_arm(void *ctx, struct err *e)
 		log_info("packets are not held at the switch: %s", why.msg);
 	if (save_begin(o->save, e) < 0)
 		return -1;
-	/* The last rounds of all kinds, short: what the arming took has been seen. */
+	/* The last rounds of all kinds, short: what the arming took has been seen.  The first looks for guard regions once more. */
 	if (o->track && o->iterate) {
 		struct track_round r;
 

@@ -34,7 +34,14 @@ static int connected(int type, int port)
 	struct sockaddr_in a = local(port);
 	int fd = socket(AF_INET, type, 0);
 
-	return fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 ? fd : -1;
+	int why;
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0)
+		return fd;
+	why = errno;
+	close(fd); /* or its other end would wait for it */
+	errno = why;
+	return -1;
 }
 
 static int option(int fd, int level, int name)
@@ -150,6 +157,7 @@ static int tcp_check(void)
 
 static int busy_server;
 static volatile int visits, failures;
+static volatile int refused; /* why a visit could not connect; 0: none */
 
 static void *accept_all(void *arg)
 {
@@ -172,6 +180,8 @@ static void *visit(void *arg)
 		int fd = connected(SOCK_STREAM, 5009);
 		char c = 'v';
 
+		if (fd < 0)
+			refused = errno;
 		if (fd < 0 || write(fd, &c, 1) != 1 || read(fd, &c, 1) != 1)
 			failures++;
 		close(fd);
@@ -199,7 +209,7 @@ static int busy_check(void)
 	for (int i = 0; i < 300 && visits < before + 2; i++)
 		usleep(10000);
 	NEED(visits >= before + 2, "nobody is served any more");
-	NEED(failures == 0, "%d of %d visits failed", failures, visits);
+	NEED(failures == 0, "%d of %d visits failed (connect: %s)", failures, visits, strerror(refused));
 	return 0;
 }
 
