@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/strv.h"
+#include "criu/calls.h"
 #include "criu/dump.h"
 #include "criu/freeze.h"
 #include "criu/image.h"
@@ -50,6 +51,9 @@ struct save {
 	struct strv put; /* "PID NR" of the address spaces that shimdir knows */
 	struct shim_object *armed; /* shared objects that CRIU finds empty */
 	size_t n_armed;
+	struct proc *proc; /* all that are frozen; their pidfds are not ours */
+	size_t n_procs;
+	struct call_notes notes;
 };
 
 int save_read_mounts(struct save *s, struct err *e)
@@ -147,6 +151,8 @@ void save_free(struct save *s)
 	strv_fini(&s->enable_fs);
 	strv_fini(&s->put);
 	free(s->armed);
+	free(s->proc);
+	call_notes_fini(&s->notes);
 	free(s->rootfs);
 	free(s);
 }
@@ -166,10 +172,22 @@ int save_images(const struct save *s)
 	return s->images;
 }
 
+static void note_calls(struct save *s, const struct track *t)
+{
+	call_notes_fini(&s->notes);
+	for (size_t i = 0; i < track_nr_spaces(t); i++) {
+		struct track_space sp;
+
+		track_get_space(t, i, &sp);
+		call_notes_add(&s->notes, &sp.call);
+	}
+}
+
 int save_look(struct save *s, const struct track *t, bool quick, struct err *e)
 {
 	own_strv struct strv before = s->put;
 
+	note_calls(s, t);
 	s->put = (struct strv)STRV_INIT;
 	if (s->shim < 0)
 		return 0;
@@ -238,6 +256,21 @@ int save_freeze(struct save *s, int timeout_ms, struct err *e)
 	return freezer_freeze(&s->freezer, timeout_ms, e);
 }
 
+void save_frozen(struct save *s, const struct procs *p)
+{
+	free(s->proc);
+	s->proc = xcalloc(p->n + 1, sizeof(*s->proc));
+	s->n_procs = p->n;
+	if (p->n)
+		memcpy(s->proc, p->v, p->n * sizeof(*p->v));
+}
+
+int save_let_run_on(struct save *s, struct err *e)
+{
+	call_notes_take(&s->notes, s->proc, s->n_procs);
+	return freezer_thaw(&s->freezer, e);
+}
+
 int save_thaw(struct save *s, struct err *e)
 {
 	return freezer_thaw(&s->freezer, e);
@@ -296,7 +329,8 @@ int save_dump(struct save *s, struct err *e)
 	} else {
 		ret = dump(s, e);
 	}
-	return ret < 0 ? -1 : save_mend(s->images, s->rootfs, e);
+	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 ? -1 :
+		       calls_mend(s->images, &s->notes, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether

@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "criu/mounts.h"
 #include "mem/pageset.h"
+#include "mem/procs.h"
 #include "mem/track.h"
 
 enum save_memory { SAVE_SHIM, SAVE_WHOLE };
@@ -84,6 +85,12 @@ int save_begin(struct save *s, struct err *e);
 
 int save_freeze(struct save *s, int timeout_ms, struct err *e);
 int save_thaw(struct save *s, struct err *e);
+
+/* Frozen: which processes the container has. */
+void save_frozen(struct save *s, const struct procs *p);
+
+/* Thaws, to freeze again in a moment. */
+int save_let_run_on(struct save *s, struct err *e);
 
 /* Frozen.  May run beside track_final. */
 int save_dump(struct save *s, struct err *e);

@@ -282,6 +282,12 @@ static bool same_program(const struct borrow *j)
 	       code[1] == 0x05;
 }
 
+static void note_call(struct borrow *j, const struct user_regs_struct *r)
+{
+	if ((long)r->orig_rax >= 0 && r->orig_rax != CALL_NR_RESTART)
+		j->call = (struct call_note){ r->orig_rax, { r->rdi, r->rsi, r->rdx, r->r10 }, r->rsp, r->rip };
+}
+
 /* Stopped by the trap.  Leaves it stopped with its own registers and mask. */
 static enum borrow_result borrow(struct borrow *j)
 {
@@ -300,6 +306,7 @@ static enum borrow_result borrow(struct borrow *j)
 	}
 	if (!same_program(j))
 		return BORROW_OTHER;
+	note_call(j, &saved);
 	abort_rseq(j->tid, &saved);
 	pt(REQ_SETSIGMASK, j->tid, sizeof(all), &all);
 	result = make_and_take(j, &saved);

@@ -20,6 +20,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "mem/callnote.h"
+
 enum borrow_result {
 	BORROW_NOTHING,	   /* killed before it could say */
 	BORROW_DONE,
@@ -48,6 +50,7 @@ struct borrow {
 	int sys;
 	int uffd;
 	uint64_t stopped_ns;
+	struct call_note call; /* that it was in */
 };
 
 /* The helper's main; `arg` is a struct borrow that outlives it. */

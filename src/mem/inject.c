@@ -144,6 +144,7 @@ static int with_helper(const struct borrow *b, struct inject *out, struct err *e
 			       (int)b->pid);
 	}
 	out->stopped_ns = j->b.stopped_ns;
+	out->call = j->b.call;
 	ret = explain(&j->b, out, e);
 	if (ret == 0)
 		out->uffd = j->b.uffd;

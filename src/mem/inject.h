@@ -24,11 +24,13 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "mem/callnote.h"
 
 struct inject {
 	int uffd;	     /* the caller's; -1 on failure */
 	uint64_t stopped_ns; /* how long the target stood still */
 	bool again;	     /* failure: could not be stopped just now; try later */
+	struct call_note call; /* that the thread was in */
 };
 
 /*

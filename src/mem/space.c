@@ -76,6 +76,7 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 		s->gone = true;
 		return 0;
 	}
+	s->call = in.call;
 	s->scan.uffd = in.uffd;
 	s->tracked = true;
 	return 0;

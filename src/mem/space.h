@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "mem/callnote.h"
 #include "mem/maps.h"
 #include "mem/pageset.h"
 #include "mem/scan.h"
@@ -38,6 +39,7 @@ struct space {
 	bool announced;
 	bool gone;
 	bool tracked;	/* has a userfaultfd, or is looked at by soft-dirty bits */
+	struct call_note call;	/* of the thread that was stopped to make it tracked */
 	struct scan_space scan;
 	atomic_bool guarded;	/* scan.guarded */
 	int mem, maps_fd;

@@ -473,6 +473,7 @@ void track_get_space(const struct track *t, size_t i, struct track_space *out)
 		.sharers = s->sharers,
 		.nr_sharers = s->nr_sharers,
 		.guarded = s->guarded,
+		.call = s->call,
 	};
 }
 

@@ -33,6 +33,7 @@
 #include <sys/types.h>
 
 #include "base/err.h"
+#include "mem/callnote.h"
 #include "mem/maps.h"
 #include "mem/pageset.h"
 #include "mem/send.h"
@@ -115,6 +116,7 @@ struct track_space {
 	const pid_t *sharers;
 	size_t nr_sharers;
 	bool guarded; /* has guard regions */
+	struct call_note call; /* that tracking met one of its threads in */
 };
 
 size_t track_nr_spaces(const struct track *t);

@@ -71,6 +71,7 @@ static int list_frozen(struct source *s, struct err *e)
 	s->frozen = xcalloc(p.n + 1, sizeof(*s->frozen));
 	for (s->n_frozen = 0; s->n_frozen < p.n; s->n_frozen++)
 		s->frozen[s->n_frozen] = p.v[s->n_frozen].pid;
+	save_frozen(s->online.save, &p);
 	return 0;
 }
 
@@ -119,7 +120,7 @@ static int let_it_finish(struct source *s, struct err *e)
 		if (n <= 0)
 			return n;
 		log_debug("it runs on for a moment: %d things wait, such as %s", n, what);
-		if (save_thaw(o->save, e) < 0)
+		if (save_let_run_on(o->save, e) < 0)
 			return -1;
 		clock_sleep_ms(FINISH_MS);
 		if (stop_it(s, e) < 0)

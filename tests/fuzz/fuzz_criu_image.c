@@ -4,11 +4,33 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "criu/calls.h"
 #include "criu/image.h"
 #include "criu/mounts.h"
 #include "criu/save.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static int connected(void *arg, uint32_t fd)
+{
+	(void)arg;
+	return (int)(fd & 0xf);
+}
+
+static void mend(const uint8_t *data, size_t size, const char *text)
+{
+	struct call_notes notes = CALL_NOTES_INIT;
+	struct call_note note;
+	Img__Core *core = img__core__unpack(NULL, size, data);
+
+	if (call_note_read(&note, text))
+		call_notes_add(&notes, &note);
+	if (core) {
+		calls_mend_thread(core, &notes, connected, NULL);
+		img__core__free_unpacked(core, NULL);
+	}
+	call_notes_fini(&notes);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -27,6 +49,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		pagemap_add(&pm, &lazy, 1, PAGE_LAZY);
 	}
 	core_read_state(data, size, &state, NULL);
+	mend(data, size, text);
 	pstree_read(data, size, &tasks, &n, NULL);
 	if (ext_mounts_get(&r, &mounts, NULL) == 0)
 		ext_mounts_fini(&mounts);

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /* Clocks, timers and sleepers. */
+#include <poll.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 
@@ -156,7 +159,15 @@ static int clocks_check(void)
 
 /* ---- threads that sleep in every way, in the middle of which they are moved ---- */
 
-static volatile int woke_early, slept;
+/* In shared memory: one of them is a process. */
+static struct {
+	int woke_early, interrupted, slept;
+} *sleeps;
+
+static void count(int *what)
+{
+	__atomic_add_fetch(what, 1, __ATOMIC_RELAXED);
+}
 
 static void *sleep_relative(void *arg)
 {
@@ -168,8 +179,8 @@ static void *sleep_relative(void *arg)
 		while (nanosleep(&t, &t) < 0)
 			;
 		if (now_ns(CLOCK_MONOTONIC) - begun < 1499 * MS)
-			woke_early++;
-		__atomic_add_fetch(&slept, 1, __ATOMIC_RELAXED);
+			count(&sleeps->woke_early);
+		count(&sleeps->slept);
 	}
 	return NULL;
 }
@@ -184,8 +195,8 @@ static void *sleep_absolute(void *arg)
 		while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) != 0)
 			;
 		if (now_ns(CLOCK_MONOTONIC) < until)
-			woke_early++;
-		__atomic_add_fetch(&slept, 1, __ATOMIC_RELAXED);
+			count(&sleeps->woke_early);
+		count(&sleeps->slept);
 	}
 	return NULL;
 }
@@ -204,30 +215,88 @@ static void *sleep_in_cond(void *arg)
 		while (pthread_cond_timedwait(&c, &m, &t) != ETIMEDOUT)
 			;
 		if (now_ns(CLOCK_REALTIME) < until)
-			woke_early++;
-		__atomic_add_fetch(&slept, 1, __ATOMIC_RELAXED);
+			count(&sleeps->woke_early);
+		count(&sleeps->slept);
 	}
 	return NULL;
 }
 
+/* No signal comes, so these must not end with EINTR. */
+static void *sleep_whole(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		struct timespec t = { 1, 500 * MS };
+		int64_t begun = now_ns(CLOCK_MONOTONIC);
+
+		if (nanosleep(&t, NULL) < 0)
+			count(&sleeps->interrupted);
+		if (now_ns(CLOCK_MONOTONIC) - begun < 1499 * MS)
+			count(&sleeps->woke_early);
+		count(&sleeps->slept);
+	}
+	return NULL;
+}
+
+static void *sleep_in_semaphore(void *arg)
+{
+	sem_t sem;
+
+	(void)arg;
+	sem_init(&sem, 0, 0);
+	for (;;) {
+		int64_t until = now_ns(CLOCK_REALTIME) + 1500 * MS;
+		struct timespec t = { until / (1000 * MS), until % (1000 * MS) };
+
+		if (sem_timedwait(&sem, &t) != -1 || errno != ETIMEDOUT)
+			count(&sleeps->interrupted);
+		count(&sleeps->slept);
+	}
+	return NULL;
+}
+
+static void *sleep_in_poll(void *arg)
+{
+	struct itimerspec e = every(1500 * MS);
+	struct pollfd p = { timerfd_create(CLOCK_MONOTONIC, 0), POLLIN, 0 };
+	uint64_t ticks;
+
+	(void)arg;
+	timerfd_settime(p.fd, 0, &e, NULL);
+	for (;;) {
+		if (poll(&p, 1, -1) != 1 || read(p.fd, &ticks, sizeof(ticks)) != sizeof(ticks))
+			count(&sleeps->interrupted);
+		count(&sleeps->slept);
+	}
+	return NULL;
+}
+
+enum { SLEEPING_THREADS = 6, SLEEPERS };
+
 static int sleepers_make(void)
 {
-	void *(*const ways[])(void *) = { sleep_relative, sleep_absolute, sleep_in_cond };
+	void *(*const ways[SLEEPING_THREADS])(void *) = { sleep_relative, sleep_absolute, sleep_in_cond, sleep_whole,
+							  sleep_in_semaphore, sleep_in_poll };
 	pthread_t t;
 
-	for (size_t i = 0; i < 3; i++)
+	sleeps = mmap(NULL, sizeof(*sleeps), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	NEED(sleeps != MAP_FAILED, "mmap");
+	if (fork() == 0)
+		sleep_whole(NULL);
+	for (size_t i = 0; i < SLEEPING_THREADS; i++)
 		NEED(pthread_create(&t, NULL, ways[i], NULL) == 0, "pthread_create");
 	return 0;
 }
 
 static int sleepers_check(void)
 {
-	int before = slept;
+	int before = sleeps->slept;
 
-	for (int i = 0; i < 1000 && slept < before + 3; i++)
+	for (int i = 0; i < 1000 && __atomic_load_n(&sleeps->slept, __ATOMIC_RELAXED) < before + SLEEPERS; i++)
 		usleep(10000);
-	NEED(slept >= before + 3, "only %d of 3 sleeping threads woke", slept - before);
-	NEED(!woke_early, "%d sleeps were too short", woke_early);
+	NEED(sleeps->slept >= before + SLEEPERS, "only %d of %d sleepers woke", sleeps->slept - before, SLEEPERS);
+	NEED(!sleeps->woke_early, "%d sleeps were too short", sleeps->woke_early);
+	NEED(!sleeps->interrupted, "%d sleeps were interrupted", sleeps->interrupted);
 	return 0;
 }
 

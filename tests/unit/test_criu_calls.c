@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+/* System calls and timers that the freeze met half-way. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <signal.h>
+#include <cmocka.h>
+
+#include "base/own.h"
+#include "criu/calls.h"
+#include "criu/cores.h"
+#include "criu/image.h"
+#include "criu/imgdir.h"
+
+enum { IP = 0x401000, SP = 0x7ffd1000 };
+
+static const struct call_notes no_notes = CALL_NOTES_INIT;
+
+/* A thread inside a call, as CRIU has it in the images. */
+struct thread {
+	Img__Core core;
+	Img__ThreadX86 x86;
+	Img__Regs regs;
+};
+
+static void thread_make(struct thread *t, uint64_t nr, int64_t ax)
+{
+	*t = (struct thread){ IMG__CORE__INIT, IMG__THREAD_X86__INIT, IMG__REGS__INIT };
+	t->core.mtype = 1;
+	t->core.x86 = &t->x86;
+	t->x86.regs = &t->regs;
+	t->regs.orig_ax = nr;
+	t->regs.ax = (uint64_t)ax;
+	t->regs.ip = IP;
+	t->regs.sp = SP;
+}
+
+static int same_state(void *arg, uint32_t fd)
+{
+	assert_int_equal(fd, 8);
+	return *(int *)arg;
+}
+
+static void a_connection_that_was_made_is_made(void **state)
+{
+	static const struct {
+		int state;
+		bool mended;
+	} cases[] = {
+		{ TCP_ESTABLISHED, true }, { TCP_CLOSE_WAIT, true }, { TCP_FIN_WAIT1, true },
+		{ TCP_SYN_SENT, false },   { TCP_SYN_RECV, false },  { TCP_CLOSE, false },
+		{ TCP_LISTEN, false },	   { 0, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int tcp = cases[i].state;
+		struct thread t;
+
+		thread_make(&t, 42, 42);
+		t.regs.di = 8;
+		assert_int_equal(calls_mend_thread(&t.core, &no_notes, same_state, &tcp), cases[i].mended);
+		assert_int_equal(t.regs.ax, cases[i].mended ? 0 : 42);
+		assert_int_equal(t.regs.ip, cases[i].mended ? IP + 2 : IP);
+	}
+}
+
+static int no_state(void *arg, uint32_t fd)
+{
+	(void)arg;
+	(void)fd;
+	fail();
+	return 0;
+}
+
+static void sleeps_go_on(void **state)
+{
+	static const struct {
+		uint64_t nr, di, si, dx, r10;
+		int64_t ax;
+		bool mended;
+	} cases[] = {
+		{ 35, 0x1000, 0x1000, 0, 0, -EINTR, true }, /* nanosleep(&t, &t) */
+		{ 35, 0x1000, 0, 0, 0, -EINTR, true },
+		{ 35, 0x1000, 0x2000, 0, 0, -EINTR, false },
+		{ 35, 0x1000, 0x1000, 0, 0, 0, false },
+		{ 230, 1, 0, 0x1000, 0x1000, -EINTR, true }, /* clock_nanosleep */
+		{ 230, 1, 0, 0x1000, 0, -EINTR, true },
+		{ 230, 1, 0, 0x1000, 0x2000, -EINTR, false },
+		{ 7, 0x1000, 1, UINT32_MAX, 0, -EINTR, true }, /* poll */
+		{ 7, 0x1000, 1, 1000, 0, -EINTR, false },
+		{ 202, 0x1000, 9 | 128 | 256, 0, 0x1000, -EINTR, true }, /* FUTEX_WAIT_BITSET */
+		{ 202, 0x1000, 0 | 128, 0, 0x1000, -EINTR, false },	   /* FUTEX_WAIT */
+		{ 232, 5, 0x1000, 10, UINT32_MAX, -EINTR, false },	   /* epoll_wait: the kernel's own */
+		{ 219, 0x1000, 0x1000, 0, 0, -EINTR, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct thread t;
+
+		thread_make(&t, cases[i].nr, cases[i].ax);
+		t.regs.di = cases[i].di;
+		t.regs.si = cases[i].si;
+		t.regs.dx = cases[i].dx;
+		t.regs.r10 = cases[i].r10;
+		assert_int_equal(calls_mend_thread(&t.core, &no_notes, no_state, NULL), cases[i].mended);
+		assert_int_equal(t.regs.ax, cases[i].mended ? cases[i].nr : (uint64_t)cases[i].ax);
+		assert_int_equal(t.regs.ip, cases[i].mended ? IP - 2 : IP);
+	}
+}
+
+static void others_are_left_alone(void **state)
+{
+	struct thread t;
+
+	(void)state;
+	thread_make(&t, 35, -EINTR);
+	t.core.mtype = 3; /* arm64 */
+	assert_false(calls_mend_thread(&t.core, &no_notes, no_state, NULL));
+	thread_make(&t, 35, -EINTR);
+	t.regs.has_mode = true;
+	t.regs.mode = 2; /* 32 bits */
+	assert_false(calls_mend_thread(&t.core, &no_notes, no_state, NULL));
+	thread_make(&t, 35, -EINTR);
+	t.core.x86 = NULL; /* a zombie */
+	assert_false(calls_mend_thread(&t.core, &no_notes, no_state, NULL));
+}
+
+static void a_continued_call_is_known_by_its_note(void **state)
+{
+	struct call_notes notes = CALL_NOTES_INIT;
+	struct call_note n;
+	struct thread t;
+
+	(void)state;
+	assert_false(call_note_read(&n, "running\n"));
+	assert_false(call_note_read(&n, "-1 0x7ffd1000 0x401000\n"));
+	assert_false(call_note_read(&n, "219 0x1000 0x1000 0x0 0x0 0x0 0x0 0x7ffd1000 0x401000\n"));
+	assert_false(call_note_read(&n, ""));
+	assert_true(call_note_read(&n, "1 0x1000 0x1000 0x0 0x0 0x0 0x0 0x7ffd1000 0x401000\n"));
+	call_notes_add(&notes, &n);
+	assert_true(call_note_read(&n, "35 0x1000 0x1000 0x0 0x0 0x9 0x9 0x7ffd1000 0x401000\n"));
+	call_notes_add(&notes, &n);
+	call_notes_add(&notes, &(struct call_note){ 0 });
+	assert_int_equal(notes.n, 2);
+
+	thread_make(&t, 219, -EINTR);
+	t.regs.di = t.regs.si = 0x1000;
+	assert_true(calls_mend_thread(&t.core, &notes, no_state, NULL));
+	assert_int_equal(t.regs.ax, 35);
+	assert_int_equal(t.regs.ip, IP - 2);
+	thread_make(&t, 219, -EINTR);
+	t.regs.di = t.regs.si = 0x1000;
+	t.regs.sp++; /* another thread */
+	assert_false(calls_mend_thread(&t.core, &notes, no_state, NULL));
+	call_notes_fini(&notes);
+}
+
+static void put(int dir, const char *name, enum image_magic magic, const ProtobufCMessage *msg)
+{
+	own_buf struct buf b = BUF_INIT;
+
+	image_put_head(&b, magic);
+	image_put(&b, msg);
+	assert_int_equal(imgdir_put(dir, name, b.data, b.len, NULL), 0);
+}
+
+/* The socket of descriptor 8 is found: thread 12, process 7, table 3, file 0x21. */
+static void a_whole_dump_is_mended(void **state)
+{
+	own_fd int dir = imgdir_open(NULL);
+	uint32_t threads[] = { 7, 12 };
+	Img__Task task = IMG__TASK__INIT;
+	Img__TaskIds ids = IMG__TASK_IDS__INIT;
+	Img__Descriptor fd = IMG__DESCRIPTOR__INIT;
+	Img__File file = IMG__FILE__INIT;
+	Img__InetSocket inet = IMG__INET_SOCKET__INIT;
+	own_core Img__Core *core = NULL;
+	struct err e = ERR_INIT;
+	struct thread t;
+
+	(void)state;
+	if (dir < 0)
+		skip(); /* not root */
+	task.pid = 7;
+	task.threads = threads;
+	task.n_threads = 2;
+	put(dir, "pstree.img", IMAGE_PSTREE, &task.base);
+	ids.files_id = 3;
+	put(dir, "ids-7.img", IMAGE_IDS, &ids.base);
+	fd.id = 0x21;
+	fd.fd = 8;
+	put(dir, "fdinfo-3.img", IMAGE_FDINFO, &fd.base);
+	file.type = 4;
+	file.id = 0x21;
+	file.inet = &inet;
+	inet.proto = IPPROTO_TCP;
+	inet.state = TCP_ESTABLISHED;
+	put(dir, "files.img", IMAGE_FILES, &file.base);
+	thread_make(&t, 42, 42);
+	t.regs.di = 8;
+	put(dir, "core-12.img", IMAGE_CORE, &t.core.base);
+	t.regs.di = 9; /* not there */
+	put(dir, "core-7.img", IMAGE_CORE, &t.core.base);
+
+	assert_int_equal(calls_mend(dir, &no_notes, &e), 0);
+	core = core_load(dir, 12, &e);
+	assert_non_null(core);
+	assert_int_equal(core->x86->regs->ax, 0);
+	assert_int_equal(core->x86->regs->ip, IP + 2);
+	core_free(&core);
+	core = core_load(dir, 7, &e);
+	assert_non_null(core);
+	assert_int_equal(core->x86->regs->ax, 42);
+	core_free(&core);
+	assert_int_equal(imgdir_put(dir, "core-9.img", "torn", 4, NULL), 0);
+	assert_int_equal(calls_mend(dir, &no_notes, &e), -1);
+	assert_int_equal(e.code, ERR_PROTO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_connection_that_was_made_is_made),
+		cmocka_unit_test(sleeps_go_on),
+		cmocka_unit_test(others_are_left_alone),
+		cmocka_unit_test(a_continued_call_is_known_by_its_note),
+		cmocka_unit_test(a_whole_dump_is_mended),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
