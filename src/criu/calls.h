@@ -14,6 +14,8 @@
  *
  * poll() and FUTEX_WAIT with a timeout end with EINTR: nobody knows how much of it is left.
  * x86-64 only; elsewhere, and for 32-bit programs, all is as CRIU has it.
+ *
+ * At the destination the preload library goes on from there (criu/shim_calls.h).
  */
 #ifndef CRIU_CALLS_H
 #define CRIU_CALLS_H

@@ -68,7 +68,7 @@ static int start_criu(struct revive *r, const char *netns, struct err *e)
 	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)r->like);
 	const struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = fds,
 				     .n_fds = r->n_shared,
-				     .preload = r->n_shared ? shim_library() : NULL };
+				     .preload = shim_library() };
 
 	for (size_t i = 0; i < r->n_shared; i++) {
 		fds[i] = store_shared_fd(r->store, r->shared[i]);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/strv.h"
+#include "criu/alarms.h"
 #include "criu/calls.h"
 #include "criu/dump.h"
 #include "criu/freeze.h"
@@ -329,8 +330,8 @@ int save_dump(struct save *s, struct err *e)
 	} else {
 		ret = dump(s, e);
 	}
-	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 ? -1 :
-		       calls_mend(s->images, &s->notes, e);
+	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ? -1 :
+		       alarms_mend(s->images, s->proc, s->n_procs, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether

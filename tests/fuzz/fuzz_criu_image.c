@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "criu/alarms.h"
 #include "criu/calls.h"
 #include "criu/image.h"
 #include "criu/mounts.h"
@@ -17,6 +18,12 @@ static int connected(void *arg, uint32_t fd)
 	return (int)(fd & 0xf);
 }
 
+static bool lost(void *arg, uint32_t thread, uint32_t signal)
+{
+	(void)arg;
+	return (thread ^ signal) & 1;
+}
+
 static void mend(const uint8_t *data, size_t size, const char *text)
 {
 	struct call_notes notes = CALL_NOTES_INIT;
@@ -27,6 +34,7 @@ static void mend(const uint8_t *data, size_t size, const char *text)
 		call_notes_add(&notes, &note);
 	if (core) {
 		calls_mend_thread(core, &notes, connected, NULL);
+		alarms_mend_process(core, lost, NULL);
 		img__core__free_unpacked(core, NULL);
 	}
 	call_notes_fini(&notes);

@@ -300,11 +300,92 @@ static int sleepers_check(void)
 	return 0;
 }
 
+/* ---- calls that a signal ends, each time by a timer of its own, the freeze or not ---- */
+
+enum { ENDED_BY_SIGNAL = 3 };
+
+static int a_pipe[2];
+static volatile int ended[ENDED_BY_SIGNAL], not_ended;
+
+static void nothing(int sig)
+{
+	(void)sig;
+}
+
+static int wait_in_pause(void)
+{
+	return pause();
+}
+
+static int wait_in_read(void)
+{
+	char c;
+
+	return (int)read(a_pipe[0], &c, 1);
+}
+
+static int wait_in_select(void)
+{
+	fd_set in;
+
+	FD_ZERO(&in);
+	FD_SET(a_pipe[0], &in);
+	return select(a_pipe[0] + 1, &in, NULL, NULL, NULL);
+}
+
+static int (*const waits[ENDED_BY_SIGNAL])(void) = { wait_in_pause, wait_in_read, wait_in_select };
+
+static void *wait_for_signals(void *arg)
+{
+	const size_t i = (size_t)arg;
+	struct sigevent to_me = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGRTMIN + 6 };
+	struct itimerspec once = { { 0, 0 }, { 0, 20 * MS } };
+	timer_t t;
+
+	to_me._sigev_un._tid = gettid();
+	if (timer_create(CLOCK_MONOTONIC, &to_me, &t) < 0)
+		return NULL;
+	for (;;) {
+		timer_settime(t, 0, &once, NULL);
+		if (waits[i]() != -1 || errno != EINTR)
+			not_ended++;
+		ended[i]++;
+	}
+	return NULL;
+}
+
+static int signals_make(void)
+{
+	struct sigaction a = { .sa_handler = nothing };
+	pthread_t t;
+
+	NEED(pipe(a_pipe) == 0 && sigaction(SIGRTMIN + 6, &a, NULL) == 0, "pipe, sigaction");
+	for (size_t i = 0; i < ENDED_BY_SIGNAL; i++)
+		NEED(pthread_create(&t, NULL, wait_for_signals, (void *)i) == 0, "pthread_create");
+	return 0;
+}
+
+static int signals_check(void)
+{
+	static const char *const names[ENDED_BY_SIGNAL] = { "pause", "read", "select" };
+
+	for (int k = 0; k < ENDED_BY_SIGNAL; k++) {
+		int before = ended[k];
+
+		for (int i = 0; i < 300 && ended[k] < before + 2; i++)
+			usleep(10000);
+		NEED(ended[k] >= before + 2, "%s() waits for a signal that was lost", names[k]);
+	}
+	NEED(!not_ended, "%d calls ended in another way", not_ended);
+	return 0;
+}
+
 const struct animal zoo_time[] = {
 	{ "timerfd", timerfd_make, timerfd_check },
 	{ "itimer", itimer_make, itimer_check },
 	{ "posix-timer", posix_timer_make, posix_timer_check },
 	{ "clocks", clocks_make, clocks_check },
 	{ "sleepers", sleepers_make, sleepers_check },
+	{ "signals-end-calls", signals_make, signals_check },
 	{ NULL, NULL, NULL },
 };

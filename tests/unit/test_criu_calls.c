@@ -11,10 +11,12 @@
 #include <cmocka.h>
 
 #include "base/own.h"
+#include "criu/alarms.h"
 #include "criu/calls.h"
 #include "criu/cores.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/shim_calls.h"
 
 enum { IP = 0x401000, SP = 0x7ffd1000 };
 
@@ -223,6 +225,75 @@ static void a_whole_dump_is_mended(void **state)
 	assert_int_equal(e.code, ERR_PROTO);
 }
 
+struct waiting {
+	uint32_t thread, signal;
+	int asked;
+};
+
+static bool is_waiting(void *arg, uint32_t thread, uint32_t signal)
+{
+	struct waiting *w = arg;
+
+	w->asked++;
+	return thread == w->thread && signal == w->signal;
+}
+
+static void a_timer_that_went_off_is_set_again(void **state)
+{
+	Img__Core core = IMG__CORE__INIT;
+	Img__TaskCore tc = IMG__TASK_CORE__INIT;
+	Img__TaskTimers timers = IMG__TASK_TIMERS__INIT;
+	Img__Itimer real = IMG__ITIMER__INIT;
+	Img__PosixTimer posix[3] = { IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT };
+	Img__PosixTimer *list[3] = { &posix[0], &posix[1], &posix[2] };
+	struct waiting w = { 0, SIGALRM, 0 };
+
+	(void)state;
+	assert_false(alarms_mend_process(&core, is_waiting, &w));
+	core.tc = &tc;
+	assert_false(alarms_mend_process(&core, is_waiting, &w));
+	tc.timers = &timers;
+	timers.real = &real;
+	assert_true(alarms_mend_process(&core, is_waiting, &w));
+	assert_int_equal(real.vusec, 1);
+	w.asked = 0;
+	assert_false(alarms_mend_process(&core, is_waiting, &w)); /* it has time left */
+	assert_int_equal(w.asked, 0);
+
+	timers.n_posix = 3;
+	timers.posix = list;
+	posix[0].si_signo = posix[1].si_signo = posix[2].si_signo = 40;
+	posix[0].vnsec = 500; /* runs */
+	posix[1].it_sigev_notify = SIGEV_NONE;
+	posix[2].it_sigev_notify = SIGEV_THREAD_ID;
+	posix[2].has_notify_thread_id = true;
+	posix[2].notify_thread_id = 12;
+	w = (struct waiting){ 0, 40, 0 };
+	assert_false(alarms_mend_process(&core, is_waiting, &w));
+	w = (struct waiting){ 12, 40, 0 };
+	assert_true(alarms_mend_process(&core, is_waiting, &w));
+	assert_int_equal(w.asked, 1);
+	assert_int_equal(posix[2].vnsec, 1);
+	assert_int_equal(posix[0].vnsec, 500);
+}
+
+static void calls_end_as_signal_7_says(void **state)
+{
+	static const uint64_t none[4], wait[4] = { 0x1000, 0 | 128, 0, 0 }, wait_until[4] = { 0x1000, 9 | 128, 0, 0x2000 },
+			      lock_pi[4] = { 0x1000, 6 | 128, 0, 0 };
+
+	(void)state;
+	assert_int_equal(shim_call_ends(0, none), CALL_AGAIN);	  /* read */
+	assert_int_equal(shim_call_ends(42, none), CALL_AGAIN); /* connect */
+	assert_int_equal(shim_call_ends(34, none), CALL_AGAIN_NO_HANDLER); /* pause */
+	assert_int_equal(shim_call_ends(35, none), CALL_AGAIN_NO_HANDLER); /* nanosleep */
+	assert_int_equal(shim_call_ends(202, wait), CALL_AGAIN);
+	assert_int_equal(shim_call_ends(202, wait_until), CALL_AGAIN_NO_HANDLER);
+	assert_int_equal(shim_call_ends(202, lock_pi), 0);
+	assert_int_equal(shim_call_ends(57, none), 0); /* fork */
+	assert_int_equal(shim_call_ends(UINT64_MAX, none), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -231,6 +302,8 @@ int main(void)
 		cmocka_unit_test(others_are_left_alone),
 		cmocka_unit_test(a_continued_call_is_known_by_its_note),
 		cmocka_unit_test(a_whole_dump_is_mended),
+		cmocka_unit_test(a_timer_that_went_off_is_set_again),
+		cmocka_unit_test(calls_end_as_signal_7_says),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
