@@ -55,7 +55,7 @@ void backlog_close(struct backlog *b)
 
 /* What one walk through the sockets of a family looks for. */
 struct look {
-	int family;
+	int family, protocol;
 	uint32_t states, show;
 	void (*take)(struct look *l, const struct nlmsghdr *h);
 	int found;
@@ -80,7 +80,7 @@ static int ask(const struct backlog *b, const struct look *l)
 		q.h.nlmsg_len = NLMSG_LENGTH(sizeof(q.local));
 	} else {
 		q.inet = (struct inet_diag_req_v2){ .sdiag_family = (uint8_t)l->family,
-						    .sdiag_protocol = IPPROTO_TCP,
+						    .sdiag_protocol = (uint8_t)l->protocol,
 						    .idiag_states = l->states };
 		q.h.nlmsg_len = NLMSG_LENGTH(sizeof(q.inet));
 	}
@@ -181,8 +181,8 @@ static int unread_netlink(const struct backlog *b)
 
 int backlog_count(struct backlog *b, const char **what, struct err *e)
 {
-	struct look four = { .family = AF_INET, .states = LISTENING, .take = take_inet };
-	struct look six = { .family = AF_INET6, .states = LISTENING, .take = take_inet };
+	struct look four = { .family = AF_INET, .protocol = IPPROTO_TCP, .states = LISTENING, .take = take_inet };
+	struct look six = { .family = AF_INET6, .protocol = IPPROTO_TCP, .states = LISTENING, .take = take_inet };
 	struct look local = { .family = AF_UNIX, .states = LISTENING, .show = UDIAG_SHOW_ICONS,
 			      .take = take_waiting };
 	int ret = walk(b, &four) < 0 || walk(b, &six) < 0 || walk(b, &local) < 0 ? -1 : 0;
@@ -200,4 +200,14 @@ int backlog_count(struct backlog *b, const char **what, struct err *e)
 		*what = unread ? "a netlink message that nobody reads" :
 				 "a connection that nobody accepts";
 	return four.found + six.found + local.found + unread;
+}
+
+int backlog_unread(struct backlog *b, struct err *e)
+{
+	struct look four = { .family = AF_INET, .protocol = IPPROTO_UDP, .states = ~0u, .take = take_inet };
+	struct look six = { .family = AF_INET6, .protocol = IPPROTO_UDP, .states = ~0u, .take = take_inet };
+
+	if (walk(b, &four) < 0 || walk(b, &six) < 0)
+		return err_sys(e, "cannot ask for the container's sockets");
+	return four.found + six.found;
 }

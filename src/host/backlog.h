@@ -27,4 +27,7 @@ void backlog_close(struct backlog *b);
  * such as "a connection that nobody accepts".  Takes 0.1 ms and does not block. */
 int backlog_count(struct backlog *b, const char **what, struct err *e);
 
+/* How many UDP sockets have datagrams that nobody has read yet: CRIU saves those sockets, without them.  As above. */
+int backlog_unread(struct backlog *b, struct err *e);
+
 #endif

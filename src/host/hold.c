@@ -52,6 +52,15 @@ fail:
 	return -1;
 }
 
+static void note_way(struct hold *h, struct nl *nl, const struct ip *ip)
+{
+	char name[IF_NAMESIZE];
+	int dev = route_lookup(nl, ip);
+
+	if (dev > 0 && dev != h->dev && if_indextoname((unsigned)dev, name) && !strv_has(&h->ways, name))
+		strv_add(&h->ways, name);
+}
+
 int hold_begin(struct hold *h, struct err *e)
 {
 	own_nl struct nl nl = NL_INIT;
@@ -66,10 +75,26 @@ int hold_begin(struct hold *h, struct err *e)
 
 		if (ip_parse(h->addresses.item[i], &ip, e) < 0)
 			return -1;
+		note_way(h, &nl, &ip);
 		if (route_set_host(&nl, &ip, h->dev) < 0)
 			return err_sys(e, "cannot hold packets for %s", h->addresses.item[i]);
 	}
 	return 0;
+}
+
+void hold_let_out(struct hold *h, bool on)
+{
+	for (size_t i = 0; i < h->ways.n && (on || i < h->was.n); i++) {
+		own_free char *file = xasprintf("/proc/sys/net/ipv4/conf/%s/rp_filter", h->ways.item[i]), *was = NULL;
+
+		if (on) {
+			file_read(AT_FDCWD, file, 64, &was, NULL, NULL);
+			strv_add(&h->was, was ? was : "1");
+		}
+		file_poke(AT_FDCWD, file, on ? "0" : h->was.item[i], NULL);
+	}
+	if (!on)
+		strv_fini(&h->was);
 }
 
 static void routes_remove(struct hold *h)
@@ -110,5 +135,7 @@ void hold_close(struct hold *h)
 {
 	close_fd(&h->tun);
 	strv_fini(&h->addresses);
+	strv_fini(&h->ways);
+	strv_fini(&h->was);
 	*h = (struct hold)HOLD_INIT;
 }

@@ -30,6 +30,7 @@ enum {
 	FREEZE_MS = 10000,
 	FINISH_MS = 2,	   /* how long it runs on to accept connections that wait */
 	FINISH_TRIES = 25,
+	UNREAD_TRIES = 3,  /* of those, for datagrams */
 };
 
 static double ms_since(uint64_t begun)
@@ -93,37 +94,52 @@ static int stop_it(struct source *s, struct err *e)
 			       (o->track && track_frozen(o->track, o->sender, e) < 0) ? -1 : 0;
 }
 
-/* What can only be saved a moment later; 0: nothing. */
-static int unfinished(struct source *s, const char **what, struct err *e)
+/* What can only be saved a moment later; 0: nothing.  `patient`: and what would be lost now. */
+static int unfinished(struct source *s, bool patient, const char **what, struct err *e)
 {
 	int n = backlog_count(&s->online.backlog, what, e);
 
-	if (n != 0 || !vfork_waits(s->frozen, s->n_frozen))
+	if (n != 0)
 		return n;
-	*what = "a program that is being started";
-	return 1;
+	if (vfork_waits(s->frozen, s->n_frozen)) {
+		*what = "a program that is being started";
+		return 1;
+	}
+	*what = "a datagram that nobody has read";
+	return patient ? backlog_unread(&s->online.backlog, e) : 0;
+}
+
+static int run_on(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+	int ret;
+
+	hold_let_out(&o->hold, true);
+	ret = save_let_run_on(o->save, e);
+	if (ret == 0) {
+		clock_sleep_ms(FINISH_MS);
+		ret = stop_it(s, e);
+	}
+	hold_let_out(&o->hold, false);
+	return ret;
 }
 
 /*
  * A connection that nobody has accepted yet cannot be saved (host/backlog.h), nor a process that
- * waits for its child's exec (mem/vfork.h).  It is cut off: no new connections come, so the container
- * runs on for a moment and is stopped again.  If that does not help, CRIU says why.
+ * waits for its child's exec (mem/vfork.h); an unread datagram would be lost.  It is cut off: nothing new comes, so the
+ * container runs on for a moment and is stopped again.  If that does not help, CRIU says why; and
+ * datagrams that stay unread now always did.
  */
 static int let_it_finish(struct source *s, struct err *e)
 {
-	struct online *o = &s->online;
-
 	for (int i = 0; i < FINISH_TRIES; i++) {
 		const char *what = NULL;
-		int n = unfinished(s, &what, e);
+		int n = unfinished(s, i < UNREAD_TRIES, &what, e);
 
 		if (n <= 0)
 			return n;
 		log_debug("it runs on for a moment: %d things wait, such as %s", n, what);
-		if (save_let_run_on(o->save, e) < 0)
-			return -1;
-		clock_sleep_ms(FINISH_MS);
-		if (stop_it(s, e) < 0)
+		if (run_on(s, e) < 0)
 			return -1;
 	}
 	return 0;

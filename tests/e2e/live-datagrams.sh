@@ -1,0 +1,36 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# timeout: 120
+#
+# A service that answers datagrams moves online there and back under load: each is answered, those too that it
+# had received, and not read, when it was frozen.
+. "$(dirname "$0")/../lib.sh"
+gcc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -o "$TEST_DIR/datagrams" "$TESTS/payload/datagrams.c"
+lab_start --image mini a b c
+IP=10.77.4.2
+
+must on a pctl create 402 --ostemplate /templates/mini.tar.zst --ipadd $IP
+put a /vz/private/402/bin/datagrams <"$TEST_DIR/datagrams"
+put c /root/datagrams <"$TEST_DIR/datagrams"
+put a /vz/private/402/etc/rc <<-'END'
+	#!/bin/sh
+	exec /bin/datagrams serve 5353 </dev/null >/dev/null 2>&1
+END
+on a chmod 755 /vz/private/402/bin/datagrams /vz/private/402/etc/rc
+on c chmod 755 /root/datagrams
+must on a pctl start 402
+
+for way in 'a b' 'b a --lazy' 'a b' 'b a --noiter'; do
+	read -r from to option <<<"$way"
+	on c rm -f /tmp/enough
+	on_bg c /root/datagrams ask $IP 5353 500 /tmp/enough
+	asking=$bg out=$bg_out
+	sleep 0.5 # it is under load
+	# shellcheck disable=SC2086 # no option, or one
+	expect_exit 0 on "$from" pmigrate c 402 c "root@$to" --online --no-progress -v -r yes $option
+	grep -oE 'it runs on for a moment.*' "$OUT" || :
+	sleep 0.2
+	on c touch /tmp/enough
+	wait "$asking" || fail "moved $way: $(cat "$out")"
+	cat "$out"
+done
