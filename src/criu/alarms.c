@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "criu/alarms.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -16,40 +14,68 @@
 
 enum { STATUS_MAX = 64 << 10 };
 
-bool alarms_mend_process(Img__Core *core, alarms_lost *lost, void *arg)
+/* ---- one queue ---- */
+
+/*
+ * Had it gone off when CRIU looked at it?  With no time left it had; a periodic one has most of its interval left then, and
+ * one that went off later almost nothing.
+ */
+static bool had_gone_off(uint64_t interval, uint64_t left)
 {
-	Img__TaskTimers *t = core->tc ? core->tc->timers : NULL;
-	bool changed = false;
-
-	if (!t)
-		return false;
-	if (!t->real->vsec && !t->real->vusec && lost(arg, 0, SIGALRM)) {
-		t->real->vusec = 1;
-		changed = true;
-	}
-	for (size_t i = 0; i < t->n_posix; i++) {
-		Img__PosixTimer *p = t->posix[i];
-		const bool to_thread = p->it_sigev_notify == SIGEV_THREAD_ID && p->has_notify_thread_id;
-
-		if (p->vsec || p->vnsec || (p->it_sigev_notify != SIGEV_SIGNAL && !to_thread))
-			continue;
-		if (lost(arg, to_thread ? p->notify_thread_id : 0, p->si_signo)) {
-			p->vnsec = 1;
-			changed = true;
-		}
-	}
-	return changed;
+	return interval ? left > interval / 2 : !left;
 }
 
-/* ---- what waits now, and what was saved ---- */
+static bool is_lost(const Img__TaskTimers *t, const siginfo_t *info)
+{
+	if (info->si_signo == SIGALRM && info->si_code == SI_KERNEL)
+		return had_gone_off(t->real->isec * 1000000 + t->real->iusec, t->real->vsec * 1000000 + t->real->vusec);
+	for (size_t i = 0; info->si_code == SI_TIMER && i < t->n_posix; i++) {
+		const Img__PosixTimer *p = t->posix[i];
 
-struct look {
-	int images;
-	pid_t pid;	       /* here */
-	const Img__Core *core; /* of the process */
-};
+		if (p->it_id == (uint32_t)info->si_timerid)
+			return had_gone_off(p->isec * 1000000000 + p->insec, p->vsec * 1000000000 + p->vnsec);
+	}
+	return false;
+}
 
-/* A line of a status text that ends in a number of the container's: the last one. */
+/* protobuf-c frees with free(). */
+static void add(Img__SignalQueue **queue, const struct shim_signal *s)
+{
+	Img__SignalQueue *q = *queue;
+	Img__Signal *one = xmalloc(sizeof(*one));
+
+	if (!q) {
+		*queue = q = xmalloc(sizeof(*q));
+		img__signal_queue__init(q);
+	}
+	img__signal__init(one);
+	one->siginfo.len = sizeof(s->info);
+	one->siginfo.data = xmalloc(sizeof(s->info));
+	memcpy(one->siginfo.data, s->info, sizeof(s->info));
+	q->signals = xrealloc(q->signals, (q->n_signals + 1) * sizeof(Img__Signal *));
+	q->signals[q->n_signals++] = one;
+}
+
+bool alarms_add(Img__SignalQueue **queue, const Img__TaskTimers *timers, const struct shim_signal *now, size_t n)
+{
+	bool added = false;
+
+	/* Nobody took any: those that CRIU saw come first. */
+	for (size_t i = *queue ? (*queue)->n_signals : 0; timers && i < n; i++) {
+		siginfo_t info;
+
+		memcpy(&info, now[i].info, sizeof(info));
+		if (is_lost(timers, &info)) {
+			add(queue, &now[i]);
+			added = true;
+		}
+	}
+	return added;
+}
+
+/* ---- all ---- */
+
+/* The number at the end of a line of /proc/TID/status; 0: there is none. */
 static uint32_t last_number(const char *text, const char *field)
 {
 	const char *p = strstr(text, field), *end = p ? strchr(p + 1, '\n') : NULL;
@@ -59,88 +85,59 @@ static uint32_t last_number(const char *text, const char *field)
 	return end ? (uint32_t)strtoul(end, NULL, 10) : 0;
 }
 
-static bool waits(const char *status, const char *field, uint32_t signal)
+static const struct proc *process_of(const struct proc *p, size_t n, uint32_t pid)
 {
-	const char *p = strstr(status, field);
-
-	return p && signal >= 1 && signal <= 64 && strtoull(p + strlen(field), NULL, 16) >> (signal - 1) & 1;
-}
-
-static char *status_of(int dirfd, const char *path)
-{
-	char *text = NULL;
-
-	return file_read(dirfd, path, STATUS_MAX, &text, NULL, NULL) == 0 ? text : NULL;
-}
-
-/* The status of a thread that has this number inside; the caller's, or NULL. */
-static char *status_inside(pid_t pid, uint32_t thread)
-{
-	own_free char *path = xasprintf("/proc/%d/task", (int)pid);
-	own_dir DIR *d = opendir(path);
-	struct dirent *de;
-
-	while (d && (de = readdir(d))) {
-		own_free char *file = xasprintf("%s/status", de->d_name), *text = NULL;
-
-		if (de->d_name[0] == '.')
-			continue;
-		text = status_of(dirfd(d), file);
-		if (text && last_number(text, "\nNSpid:") == thread)
-			return take_ptr(&text);
+	for (size_t i = 0; i < n; i++) {
+		if ((uint32_t)p[i].pid == pid)
+			return &p[i];
 	}
 	return NULL;
 }
 
-static bool saved(const Img__SignalQueue *q, uint32_t signal)
+/* The n signals of one queue. */
+static int mend_queue(int images, const struct shim_signal *s, size_t n, const struct proc *p, size_t n_procs,
+		      struct err *e)
 {
-	for (size_t i = 0; q && i < q->n_signals; i++) {
-		const ProtobufCBinaryData *info = &q->signals[i]->siginfo;
-		int number;
+	own_free char *path = xasprintf("/proc/%u/status", s->tid), *status = NULL;
+	own_core Img__Core *process = NULL, *thread = NULL;
+	const struct proc *of;
+	uint32_t pid, tid;
 
-		if (info->len < sizeof(number))
-			continue;
-		memcpy(&number, info->data, sizeof(number));
-		if ((uint32_t)number == signal)
-			return true;
+	if (file_read(AT_FDCWD, path, STATUS_MAX, &status, NULL, NULL) < 0)
+		return 0;
+	pid = last_number(status, "\nTgid:");
+	tid = last_number(status, "\nNSpid:");
+	of = process_of(p, n_procs, pid);
+	if (!of || (s->of_process && s->tid != pid)) /* each thread tells those of its process */
+		return 0;
+	process = core_load(images, (uint32_t)of->vpid, e);
+	if (!process)
+		return -1;
+	if (!process->tc || !process->tc->timers)
+		return 0;
+	if (s->of_process) {
+		if (!alarms_add(&process->tc->signals_s, process->tc->timers, s, n))
+			return 0;
+		log_debug("a timer of process %u went off while CRIU looked", tid);
+		return core_store(images, tid, process, e);
 	}
-	return false;
-}
-
-static bool is_lost(void *arg, uint32_t thread, uint32_t signal)
-{
-	const struct look *l = arg;
-	own_free char *path = xasprintf("/proc/%d/status", (int)l->pid);
-	own_free char *status = thread ? status_inside(l->pid, thread) : status_of(AT_FDCWD, path);
-	own_core Img__Core *core = NULL;
-
-	if (!status || !waits(status, thread ? "\nSigPnd:" : "\nShdPnd:", signal))
-		return false;
+	thread = core_load(images, tid, e);
 	if (!thread)
-		return !saved(l->core->tc->signals_s, signal);
-	core = core_load(l->images, thread, NULL);
-	return core && core->thread && !saved(core->thread->signals_p, signal);
+		return -1;
+	if (!thread->thread || !alarms_add(&thread->thread->signals_p, process->tc->timers, s, n))
+		return 0;
+	log_debug("a timer of thread %u went off while CRIU looked", tid);
+	return core_store(images, tid, thread, e);
 }
 
-int alarms_mend(int images, const struct proc *p, size_t n, struct err *e)
+int alarms_mend(int images, const struct shim_signal *signals, size_t n_signals, const struct proc *p, size_t n,
+		struct err *e)
 {
-	for (size_t i = 0; i < n; i++) {
-		const uint32_t tid = (uint32_t)p[i].vpid;
-		struct err own = ERR_INIT;
-		own_core Img__Core *core = core_load(images, tid, &own);
-		struct look l = { images, p[i].pid, core };
-
-		if (!core && own.sys == ENOENT) /* none that CRIU saves */
-			continue;
-		if (!core) {
-			if (e)
-				*e = own;
-			return -1;
-		}
-		if (!alarms_mend_process(core, is_lost, &l))
-			continue;
-		log_debug("a timer of process %u went off while CRIU looked: it is set again", tid);
-		if (core_store(images, tid, core, e) < 0)
+	for (size_t i = 0, k; i < n_signals; i = k) {
+		for (k = i + 1; k < n_signals && signals[k].tid == signals[i].tid &&
+				signals[k].of_process == signals[i].of_process;)
+			k++;
+		if (mend_queue(images, signals + i, k - i, p, n, e) < 0)
 			return -1;
 	}
 	return 0;

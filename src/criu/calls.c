@@ -2,7 +2,6 @@
 #include "criu/calls.h"
 
 #include <errno.h>
-#include <linux/futex.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -14,19 +13,12 @@
 #include "criu/cores.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/shim_calls.h"
 
 enum { ARCH_X86_64 = 1, MODE_NATIVE = 1, TYPE_INETSK = 4 };
 
 /* x86-64's, whatever this program runs on. */
-enum {
-	CALL_POLL = 7,
-	CALL_NANOSLEEP = 35,
-	CALL_CONNECT = 42,
-	CALL_FUTEX = 202,
-	CALL_CLOCK_NANOSLEEP = 230,
-};
-
-enum { CALL_BYTES = 2 }; /* of the instruction */
+enum { CALL_CONNECT = 42, CALL_BYTES = 2 }; /* x86-64's, whatever this program runs on */
 
 static const size_t image_max = 256u << 20;
 
@@ -37,23 +29,6 @@ static bool is_connected(int state)
 {
 	return state && state != TCP_SYN_SENT && state != TCP_SYN_RECV && state != TCP_CLOSE &&
 	       state != TCP_LISTEN;
-}
-
-/* Do the arguments say how long is left? */
-static bool may_begin_again(uint64_t call, const Img__Regs *r)
-{
-	switch (call) {
-	case CALL_POLL:
-		return (int32_t)r->dx < 0;
-	case CALL_NANOSLEEP: /* the kernel wrote the rest to the second, which may be the first */
-		return !r->si || r->si == r->di;
-	case CALL_CLOCK_NANOSLEEP:
-		return !r->r10 || r->r10 == r->dx;
-	case CALL_FUTEX:
-		return (r->si & FUTEX_CMD_MASK) == FUTEX_WAIT_BITSET; /* until a moment */
-	default:
-		return false;
-	}
 }
 
 /* Which call is the thread in? */
@@ -67,28 +42,40 @@ static uint64_t call_of(const Img__Regs *r, const struct call_notes *notes)
 bool calls_mend_thread(Img__Core *core, const struct call_notes *notes, calls_tcp_state *tcp_state, void *arg)
 {
 	Img__Regs *r = core->x86 ? core->x86->regs : NULL;
+	uint64_t call;
 
 	if (core->mtype != ARCH_X86_64 || !r || (r->has_mode && r->mode != MODE_NATIVE))
 		return false;
-	/* These results do these calls have in this way only. */
+	/* These calls come to these results in this way only. */
 	if (r->orig_ax == CALL_CONNECT && r->ax == CALL_CONNECT && is_connected(tcp_state(arg, (uint32_t)r->di))) {
 		r->ip += CALL_BYTES;
 		r->ax = 0;
 		return true;
 	}
-	if (r->ax == (uint64_t)-EINTR && may_begin_again(call_of(r, notes), r)) {
-		r->ax = call_of(r, notes);
-		r->ip -= CALL_BYTES;
-		return true;
-	}
-	return false;
+	if (r->ax != (uint64_t)-EINTR)
+		return false;
+	call = call_of(r, notes);
+	if (!shim_call_may_begin_again(call, (const uint64_t[]){ r->di, r->si, r->dx, r->r10, r->r8, r->r9 }))
+		return false;
+	r->ax = call;
+	r->ip -= CALL_BYTES;
+	return true;
 }
 
 /* ---- all of a dump ---- */
 
+struct socket {
+	uint32_t id; /* of a File */
+	int state;
+};
+
 struct dump {
 	int images;
-	uint32_t thread;
+	uint32_t thread; /* that is looked at */
+	/* All sockets of TCP, once one was asked for. */
+	bool listed;
+	struct socket *socket; /* owned */
+	size_t n;
 };
 
 /* Calls f with each message of a file until it returns true: 1; 0 when it never does; -1. */
@@ -160,24 +147,24 @@ static bool file_of(const struct image_msg *msg, void *arg)
 	return found;
 }
 
-/* The state of a socket. */
-static bool state_of(const struct image_msg *msg, void *arg)
+static bool list_socket(const struct image_msg *msg, void *arg)
 {
 	Img__File *f = img__file__unpack(NULL, msg->len, msg->data);
-	struct wanted *w = arg;
-	bool found = f && f->type == TYPE_INETSK && f->id == w->key && f->inet;
+	struct dump *d = arg;
 
-	if (found)
-		w->value = f->inet->proto == IPPROTO_TCP ? f->inet->state : 0;
+	if (f && f->type == TYPE_INETSK && f->inet && f->inet->proto == IPPROTO_TCP) {
+		d->socket = xrealloc(d->socket, (d->n + 1) * sizeof(*d->socket));
+		d->socket[d->n++] = (struct socket){ f->id, (int)f->inet->state };
+	}
 	if (f)
 		img__file__free_unpacked(f, NULL);
-	return found;
+	return false;
 }
 
 static int tcp_state(void *arg, uint32_t fd)
 {
 	struct dump *d = arg;
-	struct wanted process = { .key = d->thread }, table = { 0 }, file = { .key = fd }, state = { 0 };
+	struct wanted process = { .key = d->thread }, table = { 0 }, file = { .key = fd };
 	own_free char *ids = NULL, *fdinfo = NULL;
 
 	if (each_msg(d->images, "pstree.img", IMAGE_PSTREE, process_of, &process, NULL) <= 0)
@@ -188,37 +175,44 @@ static int tcp_state(void *arg, uint32_t fd)
 	fdinfo = xasprintf("fdinfo-%u.img", table.value);
 	if (each_msg(d->images, fdinfo, IMAGE_FDINFO, file_of, &file, NULL) <= 0)
 		return 0;
-	state.key = file.value;
-	return each_msg(d->images, "files.img", IMAGE_FILES, state_of, &state, NULL) > 0 ? (int)state.value : 0;
+	if (!d->listed)
+		each_msg(d->images, "files.img", IMAGE_FILES, list_socket, d, NULL);
+	d->listed = true;
+	for (size_t i = 0; i < d->n; i++) {
+		if (d->socket[i].id == file.value)
+			return d->socket[i].state;
+	}
+	return 0;
 }
 
-static int mend_core(int images, uint32_t thread, const struct call_notes *notes, struct err *e)
+static int mend_core(struct dump *d, const struct call_notes *notes, struct err *e)
 {
-	own_core Img__Core *core = core_load(images, thread, e);
-	struct dump d = { images, thread };
+	own_core Img__Core *core = core_load(d->images, d->thread, e);
 
 	if (!core)
 		return -1;
-	if (!calls_mend_thread(core, notes, tcp_state, &d))
+	if (!calls_mend_thread(core, notes, tcp_state, d))
 		return 0;
-	log_debug("thread %u was stopped in call %llu: mended", thread, (unsigned long long)core->x86->regs->orig_ax);
-	return core_store(images, thread, core, e);
+	log_debug("thread %u was stopped in call %llu: mended", d->thread,
+		  (unsigned long long)core->x86->regs->orig_ax);
+	return core_store(d->images, d->thread, core, e);
 }
 
 int calls_mend(int images, const struct call_notes *notes, struct err *e)
 {
+	struct dump d = { .images = images };
 	char **names = NULL;
 	size_t n = 0;
 	int ret = imgdir_list(images, &names, &n, e);
 
 	for (size_t i = 0; i < n; i++) {
-		unsigned thread;
 		char end;
 
-		if (ret == 0 && sscanf(names[i], "core-%u.im%c", &thread, &end) == 2)
-			ret = mend_core(images, thread, notes, e);
+		if (ret == 0 && sscanf(names[i], "core-%u.im%c", &d.thread, &end) == 2)
+			ret = mend_core(&d, notes, e);
 		free(names[i]);
 	}
 	free(names);
+	free(d.socket);
 	return ret;
 }

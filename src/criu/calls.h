@@ -9,13 +9,14 @@
  *	connect()	its connection was made meanwhile: it has succeeded, for begun again it
  *			would fail with EISCONN
  *	nanosleep(), clock_nanosleep(), poll() without a timeout, FUTEX_WAIT_BITSET
- *			begun again instead of EINTR, where what they were called with says
- *			how long is left: a sleep may last longer, but never shorter
+ *			begun again instead of EINTR (shim_call_may_begin_again); a sleep whose
+ *			caller did not ask for the rest begins as a whole: it may last longer, but never
+ *			shorter
  *
- * poll() and FUTEX_WAIT with a timeout end with EINTR: nobody knows how much of it is left.
- * x86-64 only; elsewhere, and for 32-bit programs, all is as CRIU has it.
+ * poll() and FUTEX_WAIT with a timeout end with EINTR, which their callers must expect: nobody knows how
+ * much of it is left.  x86-64 only; elsewhere, and for 32-bit programs, all is as CRIU has it.
  *
- * At the destination the preload library goes on from there (criu/shim_calls.h).
+ * At the destination, and here when the move is given up, the preload library goes on from there (criu/shim_calls.h).
  */
 #ifndef CRIU_CALLS_H
 #define CRIU_CALLS_H

@@ -76,7 +76,7 @@ static int start_criu(struct revive *r, const char *netns, struct err *e)
 			return err_set(e, ERR_PROTO, "shared memory %u was never sent",
 				       r->shared[i]);
 	}
-	return criu_start(&r->criu, &o, e) < 0 || criu_ready(r->criu, e) < 0 ? -1 :
+	return shim_find(e) < 0 || criu_start(&r->criu, &o, e) < 0 || criu_ready(r->criu, e) < 0 ? -1 :
 		       cgroups_join(criu_pid(r->criu), r->like, e);
 }
 

@@ -94,11 +94,7 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 			       .outlive = s->memory != SAVE_SHIM };
 
 	if (s->memory == SAVE_SHIM) {
-		if (access(shim_library(), R_OK) < 0) {
-			err_sys(e, "the preload library %s cannot be used", shim_library());
-			return err_hint(e, "install pmigrate as a whole (ninja install)");
-		}
-		if (shim_test(e) < 0)
+		if (shim_find(e) < 0 || shim_test(e) < 0)
 			return -1;
 		s->shim = shimdir_open(&env, e);
 		if (s->shim < 0)
@@ -175,7 +171,6 @@ int save_images(const struct save *s)
 
 static void note_calls(struct save *s, const struct track *t)
 {
-	call_notes_fini(&s->notes);
 	for (size_t i = 0; i < track_nr_spaces(t); i++) {
 		struct track_space sp;
 
@@ -314,6 +309,16 @@ int save_begin(struct save *s, struct err *e)
 	return s->begun ? 0 : err_set(e, ERR_SYS, "cannot start a thread");
 }
 
+static int mend_alarms(const struct save *s, struct err *e)
+{
+	own_free struct shim_signal *signals = NULL;
+	size_t n = 0;
+
+	if (s->shim >= 0 && shimdir_signals(s->shim, &signals, &n, e) < 0)
+		return -1;
+	return alarms_mend(s->images, signals, n, s->proc, s->n_procs, e);
+}
+
 int save_dump(struct save *s, struct err *e)
 {
 	int ret;
@@ -331,7 +336,7 @@ int save_dump(struct save *s, struct err *e)
 		ret = dump(s, e);
 	}
 	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ? -1 :
-		       alarms_mend(s->images, s->proc, s->n_procs, e);
+		       mend_alarms(s, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether

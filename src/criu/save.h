@@ -4,7 +4,7 @@
  * container runs, then frozen and saved.
  *
  *	running   save_prepare ── (mem round ── save_look)* ── [save_arm] ── [save_begin]
- *	frozen    save_freeze ── save_dump ── save_check
+ *	frozen    save_freeze ── save_frozen ── [save_let_run_on, and again] ── save_dump ── save_hidden
  *	          save_disarm ── COMMIT, or save_free (thaws)
  *
  * How the memory is kept out of the dump, best first; the caller goes down one
@@ -86,7 +86,7 @@ int save_begin(struct save *s, struct err *e);
 int save_freeze(struct save *s, int timeout_ms, struct err *e);
 int save_thaw(struct save *s, struct err *e);
 
-/* Frozen: which processes the container has. */
+/* Frozen: which processes the container has.  Without it their calls and timers are not mended. */
 void save_frozen(struct save *s, const struct procs *p);
 
 /* Thaws, to freeze again in a moment. */

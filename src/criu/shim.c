@@ -40,10 +40,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "criu/shim_priv.h"
 #include "criu/shim_text.h"
-
-/* What CRIU finds instead of libc's own. */
-#define INSTEAD __attribute__((visibility("default")))
 
 #pragma GCC visibility push(default)
 int __openat_2(int dirfd, const char *path, int flags);
@@ -70,7 +68,7 @@ static struct hidden *hidden;
 static size_t nr_hidden, cap_hidden;
 static int hidden_pid;
 
-static int dir_fd(void)
+int shim_dir(void)
 {
 	static int fd = -2;
 	const char *path;
@@ -198,7 +196,7 @@ static void publish(int pid)
 	int fd;
 
 	snprintf(name, sizeof(name), "hidden-%d", pid);
-	fd = (int)syscall(SYS_openat, dir_fd(), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
+	fd = (int)syscall(SYS_openat, shim_dir(), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
 			  0600);
 	f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!f) {
@@ -257,7 +255,7 @@ static int smaps_for(int proc_dir)
 	FILE *out;
 
 	snprintf(name, sizeof(name), "smaps-%d", pid);
-	cache = pid > 0 && dir_fd() >= 0 ? slurp_at(dir_fd(), name) : NULL;
+	cache = pid > 0 && shim_dir() >= 0 ? slurp_at(shim_dir(), name) : NULL;
 	if (!cache)
 		return -1;
 	fd = memfd_create("smaps", MFD_CLOEXEC);
@@ -340,10 +338,10 @@ static bool has_no_guards(int pid)
 	char name[32];
 
 	snprintf(name, sizeof(name), "smaps-%d", pid);
-	if (faccessat(dir_fd(), name, F_OK, 0) < 0)
+	if (faccessat(shim_dir(), name, F_OK, 0) < 0)
 		return false;
 	snprintf(name, sizeof(name), "guards-%d", pid);
-	return faccessat(dir_fd(), name, F_OK, 0) < 0 && errno == ENOENT;
+	return faccessat(shim_dir(), name, F_OK, 0) < 0 && errno == ENOENT;
 }
 
 INSTEAD int ioctl(int fd, unsigned long request, ...)
@@ -355,7 +353,7 @@ INSTEAD int ioctl(int fd, unsigned long request, ...)
 	va_start(ap, request);
 	arg = va_arg(ap, void *);
 	va_end(ap);
-	if (request == PM_SCAN && dir_fd() >= 0 && arg) {
+	if (request == PM_SCAN && shim_dir() >= 0 && arg) {
 		int saved = errno, pid = proc_pid(fd);
 
 		s = arg;
@@ -447,8 +445,8 @@ INSTEAD unsigned alarm(unsigned seconds)
 	static bool passed;
 	struct itimerval now = { .it_value.tv_sec = seconds }, was = { 0 };
 
-	if (seconds && !passed && dir_fd() >= 0) {
-		int saved = errno, gate = (int)syscall(SYS_openat, dir_fd(), "gate", O_RDONLY | O_CLOEXEC, 0);
+	if (seconds && !passed && shim_dir() >= 0) {
+		int saved = errno, gate = (int)syscall(SYS_openat, shim_dir(), "gate", O_RDONLY | O_CLOEXEC, 0);
 
 		passed = true;
 		if (gate >= 0)
@@ -471,7 +469,7 @@ static bool is_ours(int fd)
 	const char *at;
 
 	if (!loaded) {
-		list = dir_fd() >= 0 ? slurp_at(dir_fd(), "shm") : NULL;
+		list = shim_dir() >= 0 ? slurp_at(shim_dir(), "shm") : NULL;
 		loaded = true;
 	}
 	if (!list || !*list || fstat(fd, &st) < 0)

@@ -12,6 +12,7 @@
  *	               gate        a FIFO: a dump stops before its first look at the container until the
  *	                           agent opens it
  *	shim writes    hidden-PID  "START-END[ lo]": private mappings whose pages it hid from CRIU; locked ones
+ *	               signals     struct shim_signal, one after the other: what waits when CRIU lets a thread go
  */
 #ifndef CRIU_SHIM_TEXT_H
 #define CRIU_SHIM_TEXT_H
@@ -22,6 +23,15 @@
 
 /* What the restore's image calls shared memory that is there already: then its number. */
 #define SHIM_SHARED "pmigrate/shared/"
+
+#define SHIM_SIGNALS "signals"
+
+/* In the kernel's order for each queue, which comes as a whole: that of a thread, and that of its process. */
+struct shim_signal {
+	uint32_t tid; /* as the server sees it */
+	uint32_t of_process;
+	uint8_t info[128]; /* siginfo_t */
+};
 
 struct shim_vma {
 	uint64_t start, end, offset, ino;

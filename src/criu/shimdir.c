@@ -34,6 +34,14 @@ const char *shim_library(void)
 	return named ? named : PMIGRATE_LIBEXECDIR "/criu-shim.so";
 }
 
+int shim_find(struct err *e)
+{
+	if (access(shim_library(), R_OK) == 0)
+		return 0;
+	err_sys(e, "the preload library %s cannot be used", shim_library());
+	return err_hint(e, "install pmigrate as a whole (ninja install)");
+}
+
 int shimdir_open(struct strv *env, struct err *e)
 {
 	int dir = imgdir_open(e);
@@ -200,4 +208,20 @@ int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *lock
 	if (file_read(dir, name, HIDDEN_MAX, &text, NULL, e) < 0)
 		return -1;
 	return shim_hidden_parse(text, out, locked, e);
+}
+
+int shimdir_signals(int dir, struct shim_signal **out, size_t *n, struct err *e)
+{
+	char *data = NULL;
+	size_t len = 0;
+
+	*out = NULL;
+	*n = 0;
+	if (faccessat(dir, SHIM_SIGNALS, F_OK, 0) < 0)
+		return 0;
+	if (file_read(dir, SHIM_SIGNALS, HIDDEN_MAX, &data, &len, e) < 0)
+		return -1;
+	*out = (struct shim_signal *)(void *)data; /* malloc'ed: aligned */
+	*n = len / sizeof(**out);
+	return 0;
 }

@@ -17,10 +17,14 @@
 #include "base/err.h"
 #include "base/strv.h"
 #include "mem/maps.h"
+#include "criu/shim_text.h"
 #include "mem/pageset.h"
 
 /* The installed library, or the one that PMIGRATE_SHIM_LIB names (tests). */
 const char *shim_library(void);
+
+/* Is it there? */
+int shim_find(struct err *e);
 
 /* A directory in memory; the caller's.  `env` gets what the CRIU process needs. */
 int shimdir_open(struct strv *env, struct err *e);
@@ -54,6 +58,9 @@ int shimdir_open_gate(int dir, struct err *e);
 /* After the dump: which private mappings CRIU was shown without pages.  Empty when none.  `locked`: of these, which it
  * took for locked: it will not restore them through userfaultfd. */
 int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e);
+
+/* After the dump: the signals that waited at its end; the caller's. */
+int shimdir_signals(int dir, struct shim_signal **out, size_t *n, struct err *e);
 
 /* Pure: the text of smaps-PID, and the reading of hidden-PID. */
 struct buf;

@@ -18,9 +18,24 @@ void call_notes_fini(struct call_notes *notes)
 	*notes = (struct call_notes)CALL_NOTES_INIT;
 }
 
+static struct call_note *find(const struct call_notes *notes, const struct call_note *like)
+{
+	for (size_t i = 0; i < notes->n; i++) {
+		struct call_note *c = &notes->v[i];
+
+		if (c->ip == like->ip && c->sp == like->sp && !memcmp(c->arg, like->arg, sizeof(c->arg)))
+			return c;
+	}
+	return NULL;
+}
+
 void call_notes_add(struct call_notes *notes, const struct call_note *note)
 {
-	if (!note->nr)
+	struct call_note *known = note->nr ? find(notes, note) : NULL;
+
+	if (known)
+		known->nr = note->nr;
+	if (known || !note->nr)
 		return;
 	notes->v = xrealloc(notes->v, (notes->n + 1) * sizeof(*notes->v));
 	notes->v[notes->n++] = *note;
@@ -39,6 +54,16 @@ bool call_note_read(struct call_note *note, const char *text)
 	return true;
 }
 
+struct call_note call_note_of(pid_t tid)
+{
+	own_free char *path = xasprintf("/proc/%d/syscall", (int)tid), *text = NULL;
+	struct call_note note = { 0 };
+
+	if (file_read(AT_FDCWD, path, SYSCALL_MAX, &text, NULL, NULL) == 0)
+		call_note_read(&note, text);
+	return note;
+}
+
 void call_notes_take(struct call_notes *notes, const struct proc *p, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -47,23 +72,17 @@ void call_notes_take(struct call_notes *notes, const struct proc *p, size_t n)
 		struct dirent *de;
 
 		while (d && (de = readdir(d))) {
-			own_free char *file = xasprintf("%s/syscall", de->d_name), *text = NULL;
-			struct call_note note;
+			const pid_t tid = atoi(de->d_name); /* 0: . and .. */
+			struct call_note note = tid ? call_note_of(tid) : (struct call_note){ 0 };
 
-			if (de->d_name[0] != '.' && file_read(dirfd(d), file, SYSCALL_MAX, &text, NULL, NULL) == 0 &&
-			    call_note_read(&note, text))
-				call_notes_add(notes, &note);
+			call_notes_add(notes, &note);
 		}
 	}
 }
 
 uint64_t call_notes_find(const struct call_notes *notes, const struct call_note *like)
 {
-	for (size_t i = notes->n; i-- > 0;) {
-		const struct call_note *c = &notes->v[i];
+	const struct call_note *c = find(notes, like);
 
-		if (c->ip == like->ip && c->sp == like->sp && !memcmp(c->arg, like->arg, sizeof(c->arg)))
-			return c->nr;
-	}
-	return 0;
+	return c ? c->nr : 0;
 }

@@ -25,7 +25,7 @@ struct call_note {
 enum { CALL_NR_RESTART = 219 };
 
 struct call_notes {
-	struct call_note *v; /* owned; the newest last */
+	struct call_note *v; /* owned; one for each place in memory and arguments */
 	size_t n;
 };
 
@@ -33,8 +33,11 @@ struct call_notes {
 
 void call_notes_fini(struct call_notes *notes);
 
-/* Nothing when nothing is noted. */
+/* Nothing when nothing is noted.  Replaces what was known of the same place. */
 void call_notes_add(struct call_notes *notes, const struct call_note *note);
+
+/* What a thread is in, when it sleeps; else nothing is noted. */
+struct call_note call_note_of(pid_t tid);
 
 /* Adds those of all threads of these processes, which are stopped: 10 us for each thread. */
 void call_notes_take(struct call_notes *notes, const struct proc *p, size_t n);

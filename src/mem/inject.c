@@ -144,7 +144,8 @@ static int with_helper(const struct borrow *b, struct inject *out, struct err *e
 			       (int)b->pid);
 	}
 	out->stopped_ns = j->b.stopped_ns;
-	out->call = j->b.call;
+	if (j->b.call.nr)
+		out->call = j->b.call;
 	ret = explain(&j->b, out, e);
 	if (ret == 0)
 		out->uffd = j->b.uffd;
@@ -224,6 +225,7 @@ int inject_uffd(struct inject *out, pid_t pid, struct err *e)
 	if (find_syscall(&b, out, e) < 0)
 		return -1;
 	b.tid = pick_thread(pid);
+	out->call = call_note_of(b.tid); /* before it is stopped, which may not come to an end */
 	return with_helper(&b, out, e);
 }
 

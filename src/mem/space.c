@@ -53,10 +53,14 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 {
 	struct err own = ERR_INIT;
 	struct inject in;
+	int ret;
 
 	if (s->tracked)
 		return 0;
-	if (inject_uffd(&in, s->pid, &own) < 0) {
+	ret = inject_uffd(&in, s->pid, &own);
+	if (!s->call.nr)
+		s->call = in.call;
+	if (ret < 0) {
 		if (in.again) {
 			log_debug("%s: tracked later", own.msg);
 			return 0;
@@ -76,7 +80,6 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 		s->gone = true;
 		return 0;
 	}
-	s->call = in.call;
 	s->scan.uffd = in.uffd;
 	s->tracked = true;
 	return 0;

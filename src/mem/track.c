@@ -460,6 +460,11 @@ size_t track_nr_spaces(const struct track *t)
 	return t->nr_spaces;
 }
 
+const struct procs *track_procs(const struct track *t)
+{
+	return &t->procs;
+}
+
 void track_get_space(const struct track *t, size_t i, struct track_space *out)
 {
 	const struct space *s = t->spaces[i];

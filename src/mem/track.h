@@ -119,6 +119,9 @@ struct track_space {
 	struct call_note call; /* that tracking met one of its threads in */
 };
 
+/* All processes of the last look. */
+const struct procs *track_procs(const struct track *t);
+
 size_t track_nr_spaces(const struct track *t);
 void track_get_space(const struct track *t, size_t i, struct track_space *out);
 

@@ -203,7 +203,9 @@ static int let_go(void *arg, struct err *e)
 {
 	struct source *s = arg;
 
-	return save_thaw(s->online.save, e);
+	if (s->online.track)
+		save_frozen(s->online.save, track_procs(s->online.track));
+	return save_let_run_on(s->online.save, e);
 }
 
 static struct track_opts track_opts(const struct ct_parts *parts)

@@ -9,26 +9,49 @@
 gcc -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -static -o "$TEST_DIR/zoo" "$TESTS"/payload/zoo*.c -lpthread -lrt -lutil
 lab_start --vz 1G --image mini a b
 
-animals_are_well() { # HOST WHEN
-	on "$1" pctl exec 401 /bin/zoo check /zoo >"$TEST_DIR/seen" || { grep -v ^ok "$TEST_DIR/seen" >&2 && fail "$2"; }
+animals_are_well() { # HOST WHEN [CONTAINER]
+	on "$1" pctl exec "${3:-401}" /bin/zoo check /zoo >"$TEST_DIR/seen" || { grep -v ^ok "$TEST_DIR/seen" >&2 && fail "$2"; }
+}
+
+begin() { # CONTAINER [ANIMAL...]
+	local id=$1
+	shift
+	must on a pctl create "$id" --ostemplate /templates/mini.tar.zst --ipadd "10.77.4.$((id - 400))"
+	put a "/vz/private/$id/bin/zoo" <"$TEST_DIR/zoo"
+	put a "/vz/private/$id/etc/rc" <<-END
+		#!/bin/sh
+		ifconfig lo up
+		exec /bin/zoo run /zoo $*
+	END
+	on a chmod 755 "/vz/private/$id/bin/zoo" "/vz/private/$id/etc/rc"
+	must on a pctl start "$id"
+	wait_for 20 on a test -e "/vz/private/$id/zoo/ready"
+}
+
+all_are_well() { # HOST WHEN
+	animals_are_well "$@"
 	expect_eq "$(grep -c ^ok "$TEST_DIR/seen")" "$("$TEST_DIR/zoo" list | wc -l)" "animals $2"
 }
 
-must on a pctl create 401 --ostemplate /templates/mini.tar.zst --ipadd 10.77.4.1
-put a /vz/private/401/bin/zoo <"$TEST_DIR/zoo"
-put a /vz/private/401/etc/rc <<END
-#!/bin/sh
-ifconfig lo up
-exec /bin/zoo run /zoo ${ANIMALS:-}
-END
-on a chmod 755 /vz/private/401/bin/zoo /vz/private/401/etc/rc
-must on a pctl start 401
-wait_for 20 on a test -e /vz/private/401/zoo/ready
-animals_are_well a "before the move"
+begin 401
+all_are_well a "before the move"
 for way in 'a b' 'b a --lazy' 'a b --noiter'; do
 	read -r from to option <<<"$way"
 	# shellcheck disable=SC2086 # no option, or one
 	expect_exit 0 on "$from" pmigrate c 401 c "root@$to" --online --no-progress -r yes $option
 	grep -iE 'downtime|goes on as' "$OUT" || :
-	animals_are_well "$to" "after the move with ${option:-iterations}"
+	all_are_well "$to" "after the move with ${option:-iterations}"
+done
+
+# A move that comes to nothing when everything has been saved: they go on where they are.
+begin 402 signals-end-calls tcp tcp-visits pipe timerfd itimer
+put b /usr/local/sbin/pmigrate-faulty <<-'END'
+	#!/bin/sh
+	PMIGRATE_FAULT=agent.live-restore:fail exec pmigrate "$@"
+END
+on b chmod 755 /usr/local/sbin/pmigrate-faulty
+for i in 1 2 3; do
+	on a env PMIGRATE_REMOTE=pmigrate-faulty pmigrate c 402 c root@b --online --no-progress -r yes >"$OUT" 2>&1 &&
+		fail "the move did not fail"
+	animals_are_well a "after failure $i" 402
 done

@@ -18,23 +18,20 @@ static int connected(void *arg, uint32_t fd)
 	return (int)(fd & 0xf);
 }
 
-static bool lost(void *arg, uint32_t thread, uint32_t signal)
-{
-	(void)arg;
-	return (thread ^ signal) & 1;
-}
-
 static void mend(const uint8_t *data, size_t size, const char *text)
 {
 	struct call_notes notes = CALL_NOTES_INIT;
 	struct call_note note;
+	_Alignas(struct shim_signal) uint8_t signals[2 * sizeof(struct shim_signal)] = { 0 };
 	Img__Core *core = img__core__unpack(NULL, size, data);
 
+	memcpy(signals, data, size < sizeof(signals) ? size : sizeof(signals));
 	if (call_note_read(&note, text))
 		call_notes_add(&notes, &note);
 	if (core) {
 		calls_mend_thread(core, &notes, connected, NULL);
-		alarms_mend_process(core, lost, NULL);
+		if (core->tc)
+			alarms_add(&core->tc->signals_s, core->tc->timers, (const struct shim_signal *)signals, 2);
 		img__core__free_unpacked(core, NULL);
 	}
 	call_notes_fini(&notes);

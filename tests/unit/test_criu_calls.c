@@ -8,6 +8,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "base/own.h"
@@ -149,7 +150,7 @@ static void a_continued_call_is_known_by_its_note(void **state)
 	assert_true(call_note_read(&n, "35 0x1000 0x1000 0x0 0x0 0x9 0x9 0x7ffd1000 0x401000\n"));
 	call_notes_add(&notes, &n);
 	call_notes_add(&notes, &(struct call_note){ 0 });
-	assert_int_equal(notes.n, 2);
+	assert_int_equal(notes.n, 1); /* the later one */
 
 	thread_make(&t, 219, -EINTR);
 	t.regs.di = t.regs.si = 0x1000;
@@ -225,62 +226,79 @@ static void a_whole_dump_is_mended(void **state)
 	assert_int_equal(e.code, ERR_PROTO);
 }
 
-struct waiting {
-	uint32_t thread, signal;
-	int asked;
-};
-
-static bool is_waiting(void *arg, uint32_t thread, uint32_t signal)
+static struct shim_signal signal_of(int number, int code, int timer)
 {
-	struct waiting *w = arg;
+	siginfo_t info = { .si_signo = number, .si_code = code };
+	struct shim_signal s = { 0 };
 
-	w->asked++;
-	return thread == w->thread && signal == w->signal;
+	info.si_timerid = timer;
+	memcpy(s.info, &info, sizeof(s.info));
+	return s;
 }
 
-static void a_timer_that_went_off_is_set_again(void **state)
+static void free_queue(Img__SignalQueue **q)
 {
-	Img__Core core = IMG__CORE__INIT;
-	Img__TaskCore tc = IMG__TASK_CORE__INIT;
+	if (*q)
+		img__signal_queue__free_unpacked(*q, NULL);
+}
+
+static int number_of(const Img__SignalQueue *q, size_t i)
+{
+	siginfo_t info;
+
+	assert_true(i < q->n_signals && q->signals[i]->siginfo.len == sizeof(info));
+	memcpy(&info, q->signals[i]->siginfo.data, sizeof(info));
+	return info.si_signo;
+}
+
+static void signals_of_timers_are_added(void **state)
+{
+	__attribute__((cleanup(free_queue))) Img__SignalQueue *q = NULL;
 	Img__TaskTimers timers = IMG__TASK_TIMERS__INIT;
 	Img__Itimer real = IMG__ITIMER__INIT;
-	Img__PosixTimer posix[3] = { IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT };
-	Img__PosixTimer *list[3] = { &posix[0], &posix[1], &posix[2] };
-	struct waiting w = { 0, SIGALRM, 0 };
+	Img__PosixTimer posix[4] = { IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT,
+				     IMG__POSIX_TIMER__INIT };
+	Img__PosixTimer *list[4] = { &posix[0], &posix[1], &posix[2], &posix[3] };
+	struct shim_signal now[8];
 
 	(void)state;
-	assert_false(alarms_mend_process(&core, is_waiting, &w));
-	core.tc = &tc;
-	assert_false(alarms_mend_process(&core, is_waiting, &w));
-	tc.timers = &timers;
 	timers.real = &real;
-	assert_true(alarms_mend_process(&core, is_waiting, &w));
-	assert_int_equal(real.vusec, 1);
-	w.asked = 0;
-	assert_false(alarms_mend_process(&core, is_waiting, &w)); /* it has time left */
-	assert_int_equal(w.asked, 0);
-
-	timers.n_posix = 3;
 	timers.posix = list;
-	posix[0].si_signo = posix[1].si_signo = posix[2].si_signo = 40;
-	posix[0].vnsec = 500; /* runs */
-	posix[1].it_sigev_notify = SIGEV_NONE;
-	posix[2].it_sigev_notify = SIGEV_THREAD_ID;
-	posix[2].has_notify_thread_id = true;
-	posix[2].notify_thread_id = 12;
-	w = (struct waiting){ 0, 40, 0 };
-	assert_false(alarms_mend_process(&core, is_waiting, &w));
-	w = (struct waiting){ 12, 40, 0 };
-	assert_true(alarms_mend_process(&core, is_waiting, &w));
-	assert_int_equal(w.asked, 1);
-	assert_int_equal(posix[2].vnsec, 1);
-	assert_int_equal(posix[0].vnsec, 500);
+	timers.n_posix = 4;
+	for (uint32_t i = 0; i < 4; i++)
+		posix[i].it_id = 10 + i;
+	posix[1].vnsec = 500; /* will go off there */
+	posix[2].isec = posix[3].isec = 1;
+	posix[2].vnsec = 998000000; /* went off just before CRIU looked */
+	posix[3].vnsec = 3000000;   /* and just after */
+	now[0] = signal_of(40, SI_TIMER, 10);
+	now[1] = signal_of(41, SI_TIMER, 11);
+	now[2] = signal_of(42, SI_TIMER, 12);
+	now[3] = signal_of(43, SI_TIMER, 13);
+	now[4] = signal_of(44, SI_TIMER, 99); /* nobody's */
+	now[5] = signal_of(SIGSTOP, SI_USER, 10);
+	now[6] = signal_of(SIGALRM, SI_USER, 0);
+	now[7] = signal_of(SIGALRM, SI_KERNEL, 0);
+
+	assert_false(alarms_add(&q, NULL, now, 8));
+	assert_false(alarms_add(&q, &timers, now, 0));
+	assert_null(q);
+	assert_true(alarms_add(&q, &timers, now, 8));
+	assert_int_equal(q->n_signals, 3);
+	assert_int_equal(number_of(q, 0), 40);
+	assert_int_equal(number_of(q, 1), 42);
+	assert_int_equal(number_of(q, 2), SIGALRM);
+	/* What was there already is not added again. */
+	assert_false(alarms_add(&q, &timers, now, 3));
+	assert_int_equal(q->n_signals, 3);
+	real.vusec = 1;
+	assert_false(alarms_add(&q, &timers, now + 4, 4));
 }
 
 static void calls_end_as_signal_7_says(void **state)
 {
-	static const uint64_t none[4], wait[4] = { 0x1000, 0 | 128, 0, 0 }, wait_until[4] = { 0x1000, 9 | 128, 0, 0x2000 },
-			      lock_pi[4] = { 0x1000, 6 | 128, 0, 0 };
+	static const uint64_t none[6], wait[6] = { 0x1000, 0 | 128 }, wait_until[6] = { 0x1000, 9 | 128, 0, 0x2000 },
+				       lock_pi[6] = { 0x1000, 6 | 128 }, mask[6] = { 0, 0, 0, 0x1000, 0, 0x1000 };
 
 	(void)state;
 	assert_int_equal(shim_call_ends(0, none), CALL_AGAIN);	  /* read */
@@ -291,6 +309,13 @@ static void calls_end_as_signal_7_says(void **state)
 	assert_int_equal(shim_call_ends(202, wait_until), CALL_AGAIN_NO_HANDLER);
 	assert_int_equal(shim_call_ends(202, lock_pi), 0);
 	assert_int_equal(shim_call_ends(57, none), 0); /* fork */
+	assert_int_equal(shim_call_ends(270, none), CALL_AGAIN_NO_HANDLER); /* pselect6 */
+	assert_int_equal(shim_call_ends(270, mask), 0);
+	assert_int_equal(shim_call_ends(271, none), CALL_AGAIN_NO_HANDLER); /* ppoll */
+	assert_int_equal(shim_call_ends(271, mask), 0);
+	assert_int_equal(shim_call_ends(130, none), 0); /* rt_sigsuspend */
+	assert_true(shim_call_is_continued(219));
+	assert_false(shim_call_is_continued(0));
 	assert_int_equal(shim_call_ends(UINT64_MAX, none), 0);
 }
 
@@ -302,7 +327,7 @@ int main(void)
 		cmocka_unit_test(others_are_left_alone),
 		cmocka_unit_test(a_continued_call_is_known_by_its_note),
 		cmocka_unit_test(a_whole_dump_is_mended),
-		cmocka_unit_test(a_timer_that_went_off_is_set_again),
+		cmocka_unit_test(signals_of_timers_are_added),
 		cmocka_unit_test(calls_end_as_signal_7_says),
 	};
 
