@@ -23,10 +23,11 @@
  * Pure.  *queue (NULL: empty) is one of a process with these timers, in the images; `now` are the n signals that
  * wait in it now, in the kernel's order.  Returns whether some were added.
  */
-bool alarms_add(Img__SignalQueue **queue, const Img__TaskTimers *timers, const struct shim_signal *now, size_t n);
+bool alarms_add(Img__SignalQueue **queue, const Img__TaskTimers *timers, const struct shim_signal *now, size_t n,
+		uint64_t dump_ns);
 
-/* `signals`: the library's list; these processes are stopped since before the dump.  `images`: a complete one. */
+/* `signals`: the library's list; these processes are stopped since before the dump, which took dump_ns and is in `images`. */
 int alarms_mend(int images, const struct shim_signal *signals, size_t n_signals, const struct proc *p, size_t n,
-		struct err *e);
+		uint64_t dump_ns, struct err *e);
 
 #endif

@@ -17,7 +17,6 @@
 
 enum { ARCH_X86_64 = 1, MODE_NATIVE = 1, TYPE_INETSK = 4 };
 
-/* x86-64's, whatever this program runs on. */
 enum { CALL_CONNECT = 42, CALL_BYTES = 2 }; /* x86-64's, whatever this program runs on */
 
 static const size_t image_max = 256u << 20;

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -43,7 +44,8 @@ struct save {
 	struct freezer freezer;
 	struct criu *criu;
 	int images;
-	int shim;	 /* shimdir, or -1 */
+	int shim;	 /* shimdir, or -1: CRIU sees all memory */
+	int signals;	 /* the same, or one for the list of signals only; -1: no library */
 	int gate;	 /* of the dump, while it is open */
 	bool begun;	 /* the dump was asked for; its thread: */
 	pthread_t dumper;
@@ -55,6 +57,7 @@ struct save {
 	struct proc *proc; /* all that are frozen; their pidfds are not ours */
 	size_t n_procs;
 	struct call_notes notes;
+	uint64_t dump_ns;
 };
 
 int save_read_mounts(struct save *s, struct err *e)
@@ -96,9 +99,13 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 	if (s->memory == SAVE_SHIM) {
 		if (shim_find(e) < 0 || shim_test(e) < 0)
 			return -1;
-		s->shim = shimdir_open(&env, e);
+		s->shim = s->signals = shimdir_open(&env, e);
 		if (s->shim < 0)
 			return -1;
+	} else if (shim_find(NULL) == 0 && shim_test(NULL) == 0) { /* for the threads; it knows of no memory */
+		s->signals = shimdir_open(&env, NULL);
+	}
+	if (s->signals >= 0) {
 		o.preload = shim_library();
 		o.env = (const char *const *)env.item;
 	}
@@ -119,7 +126,7 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
 	s->ghost_max = o->ghost_max;
 	s->memory = o->memory;
 	s->freezer = (struct freezer)FREEZER_INIT;
-	s->shim = s->gate = -1;
+	s->shim = s->signals = s->gate = -1;
 	s->images = imgdir_open(e);
 	if (s->images < 0 || save_read_mounts(s, e) < 0 ||
 	    freezer_open(&s->freezer, o->freezer_dir, true, e) < 0 ||
@@ -143,6 +150,8 @@ void save_free(struct save *s)
 	criu_free(s->criu); /* first: it must not look at thawed processes */
 	freezer_close(&s->freezer);
 	close_fd(&s->images);
+	if (s->signals != s->shim)
+		close_fd(&s->signals);
 	close_fd(&s->shim);
 	ext_mounts_fini(&s->mounts);
 	strv_fini(&s->enable_fs);
@@ -312,15 +321,17 @@ int save_begin(struct save *s, struct err *e)
 static int mend_alarms(const struct save *s, struct err *e)
 {
 	own_free struct shim_signal *signals = NULL;
+	struct err why = ERR_INIT;
 	size_t n = 0;
 
-	if (s->shim >= 0 && shimdir_signals(s->shim, &signals, &n, e) < 0)
-		return -1;
-	return alarms_mend(s->images, signals, n, s->proc, s->n_procs, e);
+	if (s->signals >= 0 && shimdir_signals(s->signals, &signals, &n, &why) < 0)
+		log_warn("timers that went off in the freeze may be lost: %s", why.msg);
+	return alarms_mend(s->images, signals, n, s->proc, s->n_procs, s->dump_ns, e);
 }
 
 int save_dump(struct save *s, struct err *e)
 {
+	const uint64_t begun = clock_ns();
 	int ret;
 
 	if (s->begun) {
@@ -335,6 +346,7 @@ int save_dump(struct save *s, struct err *e)
 	} else {
 		ret = dump(s, e);
 	}
+	s->dump_ns = clock_ns() - begun;
 	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ? -1 :
 		       mend_alarms(s, e);
 }

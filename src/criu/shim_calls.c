@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "criu/shim_calls.h"
 
+#include <fcntl.h>
 #include <linux/futex.h>
+#include <time.h>
 
 enum {
 	POLL = 7,
@@ -36,7 +38,6 @@ int shim_call_ends(uint64_t nr, const uint64_t arg[static 6])
 	case 46:  /* sendmsg */
 	case 47:  /* recvmsg */
 	case 61:  /* wait4 */
-	case 72:  /* fcntl: F_SETLKW */
 	case 73:  /* flock */
 	case 85:  /* creat */
 	case 242: /* mq_timedsend */
@@ -55,14 +56,18 @@ int shim_call_ends(uint64_t nr, const uint64_t arg[static 6])
 	case 328: /* pwritev2 */
 	case 437: /* openat2 */
 		return CALL_AGAIN;
+	case 72: /* fcntl */
+		return arg[1] == F_SETLKW || arg[1] == F_OFD_SETLKW ? CALL_AGAIN : 0;
 	case POLL:
 	case 23: /* select */
 	case 34: /* pause */
-	case NANOSLEEP:
 	case 69: /* msgsnd */
 	case 70: /* msgrcv */
-	case CLOCK_NANOSLEEP:
 		return CALL_AGAIN_NO_HANDLER;
+	case NANOSLEEP: /* who asks for the rest gets it from the call only */
+		return shim_call_may_begin_again(nr, arg) ? CALL_AGAIN_NO_HANDLER : 0;
+	case CLOCK_NANOSLEEP:
+		return arg[1] & TIMER_ABSTIME || shim_call_may_begin_again(nr, arg) ? CALL_AGAIN_NO_HANDLER : 0;
 	case PSELECT:
 		return arg[5] ? 0 : CALL_AGAIN_NO_HANDLER;
 	case PPOLL:

@@ -102,7 +102,8 @@ static void note_signals(pid_t tid)
 	int to = -1;
 
 	list_signals(&to, tid, false);
-	list_signals(&to, tid, true);
+	if (syscall(SYS_tgkill, tid, tid, 0) == 0) /* the first thread of its process */
+		list_signals(&to, tid, true);
 	if (to >= 0)
 		close(to);
 }

@@ -33,32 +33,13 @@ static int open_here(void *arg)
 	return b->sk < 0 || b->netlink < 0 ? -1 : 0;
 }
 
-int backlog_open(struct backlog *b, const char *netns, struct err *e)
-{
-	own_fd int ns = open(netns, O_RDONLY | O_CLOEXEC);
-
-	*b = (struct backlog)BACKLOG_INIT;
-	if (ns < 0)
-		return err_sys(e, "cannot open the network namespace %s", netns);
-	if (netns_call(ns, open_here, b, e) == 0)
-		return 0;
-	err_sys(e, "cannot ask for the sockets of %s", netns);
-	backlog_close(b);
-	return -1;
-}
-
-void backlog_close(struct backlog *b)
-{
-	close_fd(&b->sk);
-	close_fd(&b->netlink);
-}
-
 /* What one walk through the sockets of a family looks for. */
 struct look {
 	int family, protocol;
 	uint32_t states, show;
 	void (*take)(struct look *l, const struct nlmsghdr *h);
 	int found;
+	bool refused; /* this kernel does not tell of that family, or that protocol */
 	uint32_t waiting[WAITING_MAX]; /* unix: clients' inodes */
 	size_t n;
 };
@@ -101,8 +82,8 @@ static int walk(const struct backlog *b, struct look *l)
 			return -1;
 		for (const struct nlmsghdr *h = (const void *)buf; NLMSG_OK(h, n);
 		     h = NLMSG_NEXT(h, n)) {
-			/* an error: this kernel does not tell of that family */
-			if (h->nlmsg_type == NLMSG_DONE || h->nlmsg_type == NLMSG_ERROR)
+			l->refused = h->nlmsg_type == NLMSG_ERROR;
+			if (h->nlmsg_type == NLMSG_DONE || l->refused)
 				return 0;
 			l->take(l, h);
 		}
@@ -179,6 +160,30 @@ static int unread_netlink(const struct backlog *b)
 	return found;
 }
 
+int backlog_open(struct backlog *b, const char *netns, struct err *e)
+{
+	own_fd int ns = open(netns, O_RDONLY | O_CLOEXEC);
+	struct look udp = { .family = AF_INET, .protocol = IPPROTO_UDP, .states = ~0u, .take = take_inet };
+
+	*b = (struct backlog)BACKLOG_INIT;
+	if (ns < 0)
+		return err_sys(e, "cannot open the network namespace %s", netns);
+	if (netns_call(ns, open_here, b, e) == 0) {
+		/* The kernel looks for a module first, each time. */
+		b->no_udp = walk(b, &udp) < 0 || udp.refused;
+		return 0;
+	}
+	err_sys(e, "cannot ask for the sockets of %s", netns);
+	backlog_close(b);
+	return -1;
+}
+
+void backlog_close(struct backlog *b)
+{
+	close_fd(&b->sk);
+	close_fd(&b->netlink);
+}
+
 int backlog_count(struct backlog *b, const char **what, struct err *e)
 {
 	struct look four = { .family = AF_INET, .protocol = IPPROTO_TCP, .states = LISTENING, .take = take_inet };
@@ -207,7 +212,7 @@ int backlog_unread(struct backlog *b, struct err *e)
 	struct look four = { .family = AF_INET, .protocol = IPPROTO_UDP, .states = ~0u, .take = take_inet };
 	struct look six = { .family = AF_INET6, .protocol = IPPROTO_UDP, .states = ~0u, .take = take_inet };
 
-	if (walk(b, &four) < 0 || walk(b, &six) < 0)
+	if (!b->no_udp && (walk(b, &four) < 0 || walk(b, &six) < 0))
 		return err_sys(e, "cannot ask for the container's sockets");
 	return four.found + six.found;
 }

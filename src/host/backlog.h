@@ -10,11 +10,14 @@
 #ifndef HOST_BACKLOG_H
 #define HOST_BACKLOG_H
 
+#include <stdbool.h>
+
 #include "base/err.h"
 
 struct backlog {
 	int sk;	     /* sock_diag(7), of that namespace */
 	int netlink; /* its list of netlink sockets */
+	bool no_udp; /* this kernel does not tell of UDP sockets */
 };
 
 #define BACKLOG_INIT { .sk = -1, .netlink = -1 }
@@ -27,7 +30,8 @@ void backlog_close(struct backlog *b);
  * such as "a connection that nobody accepts".  Takes 0.1 ms and does not block. */
 int backlog_count(struct backlog *b, const char **what, struct err *e);
 
-/* How many UDP sockets have datagrams that nobody has read yet: CRIU saves those sockets, without them.  As above. */
+/* How many UDP sockets have datagrams that nobody has read yet: CRIU saves those sockets, without them.  As above;
+ * 0 where the kernel does not tell. */
 int backlog_unread(struct backlog *b, struct err *e);
 
 #endif

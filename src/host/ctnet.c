@@ -129,12 +129,20 @@ static int bridged_gateway(struct ends *x, int dev, const struct ctnet_if *i)
 	return i->gw6.family ? route_set_gateway(&x->there, &i->gw6, dev) : 0;
 }
 
-static void set_host_end(const char *dev)
+/* Nothing comes through from an address that is not the container's. */
+static void strict(const char *dev)
 {
 	char path[128];
 
 	snprintf(path, sizeof(path), "net/ipv4/conf/%s/rp_filter", dev);
 	sysctl_try(path, "1");
+}
+
+static void set_host_end(const char *dev)
+{
+	char path[128];
+
+	strict(dev);
 	snprintf(path, sizeof(path), "net/ipv6/conf/%s/addr_gen_mode", dev);
 	sysctl_try(path, "1");
 	snprintf(path, sizeof(path), "net/ipv6/conf/%s/accept_ra", dev);
@@ -253,6 +261,7 @@ static int open_routed(struct nl *nl, int packet, const struct ctnet *n, const s
 
 	if (!dev)
 		return err_set(e, ERR_SYS, "the interface %s is gone", i->host_name);
+	strict(i->host_name); /* a death in the freeze may have left it otherwise (host/hold.h) */
 	for (size_t k = 0; k < i->n_addr; k++) {
 		struct uplink_set up;
 

@@ -18,24 +18,9 @@ void call_notes_fini(struct call_notes *notes)
 	*notes = (struct call_notes)CALL_NOTES_INIT;
 }
 
-static struct call_note *find(const struct call_notes *notes, const struct call_note *like)
-{
-	for (size_t i = 0; i < notes->n; i++) {
-		struct call_note *c = &notes->v[i];
-
-		if (c->ip == like->ip && c->sp == like->sp && !memcmp(c->arg, like->arg, sizeof(c->arg)))
-			return c;
-	}
-	return NULL;
-}
-
 void call_notes_add(struct call_notes *notes, const struct call_note *note)
 {
-	struct call_note *known = note->nr ? find(notes, note) : NULL;
-
-	if (known)
-		known->nr = note->nr;
-	if (known || !note->nr)
+	if (!note->nr)
 		return;
 	notes->v = xrealloc(notes->v, (notes->n + 1) * sizeof(*notes->v));
 	notes->v[notes->n++] = *note;
@@ -82,7 +67,11 @@ void call_notes_take(struct call_notes *notes, const struct proc *p, size_t n)
 
 uint64_t call_notes_find(const struct call_notes *notes, const struct call_note *like)
 {
-	const struct call_note *c = find(notes, like);
+	for (size_t i = notes->n; i-- > 0;) {
+		const struct call_note *c = &notes->v[i];
 
-	return c ? c->nr : 0;
+		if (c->ip == like->ip && c->sp == like->sp && !memcmp(c->arg, like->arg, sizeof(c->arg)))
+			return c->nr;
+	}
+	return 0;
 }

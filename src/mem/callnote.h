@@ -25,7 +25,7 @@ struct call_note {
 enum { CALL_NR_RESTART = 219 };
 
 struct call_notes {
-	struct call_note *v; /* owned; one for each place in memory and arguments */
+	struct call_note *v; /* owned; the newest last */
 	size_t n;
 };
 
@@ -33,7 +33,7 @@ struct call_notes {
 
 void call_notes_fini(struct call_notes *notes);
 
-/* Nothing when nothing is noted.  Replaces what was known of the same place. */
+/* Nothing when nothing is noted. */
 void call_notes_add(struct call_notes *notes, const struct call_note *note);
 
 /* What a thread is in, when it sleeps; else nothing is noted. */

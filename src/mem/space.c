@@ -58,7 +58,7 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 	if (s->tracked)
 		return 0;
 	ret = inject_uffd(&in, s->pid, &own);
-	if (!s->call.nr)
+	if (in.call.nr)
 		s->call = in.call;
 	if (ret < 0) {
 		if (in.again) {

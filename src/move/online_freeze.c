@@ -12,6 +12,7 @@
  * in its sockets when they are dumped.  A client that waits for an answer has asked by then, and
  * its question is not lost where packets cannot be held (a bridge).
  */
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -30,7 +31,7 @@ enum {
 	FREEZE_MS = 10000,
 	FINISH_MS = 2,	   /* how long it runs on to accept connections that wait */
 	FINISH_TRIES = 25,
-	UNREAD_TRIES = 3,  /* of those, for datagrams */
+	UNREAD_TRIES = 2,  /* of those, for datagrams that nobody reads */
 };
 
 static double ms_since(uint64_t begun)
@@ -94,19 +95,22 @@ static int stop_it(struct source *s, struct err *e)
 			       (o->track && track_frozen(o->track, o->sender, e) < 0) ? -1 : 0;
 }
 
-/* What can only be saved a moment later; 0: nothing.  `patient`: and what would be lost now. */
-static int unfinished(struct source *s, bool patient, const char **what, struct err *e)
+/* What can only be saved a moment later; 0: nothing. */
+static int unfinished(struct source *s, const char **what, struct err *e)
 {
 	int n = backlog_count(&s->online.backlog, what, e);
 
-	if (n != 0)
+	if (n != 0 || !vfork_waits(s->frozen, s->n_frozen))
 		return n;
-	if (vfork_waits(s->frozen, s->n_frozen)) {
-		*what = "a program that is being started";
-		return 1;
-	}
+	*what = "a program that is being started";
+	return 1;
+}
+
+/* Sockets with datagrams that would be lost.  Where what it says now leaves it nowhere, reading them is no help. */
+static int unread(struct source *s, const char **what, struct err *e)
+{
 	*what = "a datagram that nobody has read";
-	return patient ? backlog_unread(&s->online.backlog, e) : 0;
+	return s->online.hold.tun >= 0 ? backlog_unread(&s->online.backlog, e) : 0;
 }
 
 static int run_on(struct source *s, struct err *e)
@@ -128,14 +132,22 @@ static int run_on(struct source *s, struct err *e)
  * A connection that nobody has accepted yet cannot be saved (host/backlog.h), nor a process that
  * waits for its child's exec (mem/vfork.h); an unread datagram would be lost.  It is cut off: nothing new comes, so the
  * container runs on for a moment and is stopped again.  If that does not help, CRIU says why; and
- * datagrams that stay unread now always did.
+ * datagrams are lost only when nobody begins to read them.
  */
 static int let_it_finish(struct source *s, struct err *e)
 {
+	int before = INT_MAX; /* sockets with unread datagrams */
+
 	for (int i = 0; i < FINISH_TRIES; i++) {
 		const char *what = NULL;
-		int n = unfinished(s, i < UNREAD_TRIES, &what, e);
+		int n = unfinished(s, &what, e);
 
+		if (n == 0) {
+			n = unread(s, &what, e);
+			if (n >= before && i >= UNREAD_TRIES)
+				return 0;
+			before = n;
+		}
 		if (n <= 0)
 			return n;
 		log_debug("it runs on for a moment: %d things wait, such as %s", n, what);

@@ -19,17 +19,16 @@ END
 on a chmod 755 /vz/private/402/bin/datagrams /vz/private/402/etc/rc
 on c chmod 755 /root/datagrams
 must on a pctl start 402
+wait_for 10 on a pctl exec 402 grep -q ':14E9 ' /proc/net/udp
 
 for way in 'a b' 'b a --lazy' 'a b' 'b a --noiter'; do
 	read -r from to option <<<"$way"
 	on c rm -f /tmp/enough
-	on_bg c /root/datagrams ask $IP 5353 500 /tmp/enough
+	on_bg c /root/datagrams ask $IP 5353 200 /tmp/enough
 	asking=$bg out=$bg_out
-	sleep 0.5 # it is under load
 	# shellcheck disable=SC2086 # no option, or one
 	expect_exit 0 on "$from" pmigrate c 402 c "root@$to" --online --no-progress -v -r yes $option
 	grep -oE 'it runs on for a moment.*' "$OUT" || :
-	sleep 0.2
 	on c touch /tmp/enough
 	wait "$asking" || fail "moved $way: $(cat "$out")"
 	cat "$out"

@@ -53,5 +53,6 @@ on b chmod 755 /usr/local/sbin/pmigrate-faulty
 for i in 1 2 3; do
 	on a env PMIGRATE_REMOTE=pmigrate-faulty pmigrate c 402 c root@b --online --no-progress -r yes >"$OUT" 2>&1 &&
 		fail "the move did not fail"
+	grep -q 'fault injected at agent.live-restore' "$OUT" || { cat "$OUT" >&2 && fail "it failed for another reason"; }
 	animals_are_well a "after failure $i" 402
 done

@@ -31,7 +31,7 @@ static void mend(const uint8_t *data, size_t size, const char *text)
 	if (core) {
 		calls_mend_thread(core, &notes, connected, NULL);
 		if (core->tc)
-			alarms_add(&core->tc->signals_s, core->tc->timers, (const struct shim_signal *)signals, 2);
+			alarms_add(&core->tc->signals_s, core->tc->timers, (const struct shim_signal *)signals, 2, 1000000);
 		img__core__free_unpacked(core, NULL);
 	}
 	call_notes_fini(&notes);

@@ -59,8 +59,7 @@ static int ask(int fd, struct sockaddr_in a, int rate, const char *until)
 		more = more && sent < MOST && access(until, F_OK) < 0;
 		if (more && now_ns() - begun >= sent * INT64_C(1000000000) / rate) {
 			last = sent_ns[sent] = now_ns();
-			if (send(fd, &sent, sizeof(sent), 0) != sizeof(sent))
-				return 1;
+			send(fd, &sent, sizeof(sent), 0); /* an error is of one before: nobody was there */
 			sent++;
 		}
 		if (poll(&p, 1, 1) == 1 && recv(fd, &number, sizeof(number), 0) == sizeof(number) && number < sent &&
@@ -82,8 +81,9 @@ static int ask(int fd, struct sockaddr_in a, int rate, const char *until)
 int main(int argc, char **argv)
 {
 	struct sockaddr_in a = { .sin_family = AF_INET };
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), room = 4 << 20;
 
+	setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)); /* what was held comes all at once */
 	if (fd >= 0 && argc == 3 && strcmp(argv[1], "serve") == 0) {
 		a.sin_port = htons((uint16_t)atoi(argv[2]));
 		return serve(fd, a);

@@ -150,7 +150,7 @@ static void a_continued_call_is_known_by_its_note(void **state)
 	assert_true(call_note_read(&n, "35 0x1000 0x1000 0x0 0x0 0x9 0x9 0x7ffd1000 0x401000\n"));
 	call_notes_add(&notes, &n);
 	call_notes_add(&notes, &(struct call_note){ 0 });
-	assert_int_equal(notes.n, 1); /* the later one */
+	assert_int_equal(notes.n, 2); /* the newest counts */
 
 	thread_make(&t, 219, -EINTR);
 	t.regs.di = t.regs.si = 0x1000;
@@ -259,6 +259,7 @@ static void signals_of_timers_are_added(void **state)
 	Img__PosixTimer posix[4] = { IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT, IMG__POSIX_TIMER__INIT,
 				     IMG__POSIX_TIMER__INIT };
 	Img__PosixTimer *list[4] = { &posix[0], &posix[1], &posix[2], &posix[3] };
+	const uint64_t dump_ns = 10000000;
 	struct shim_signal now[8];
 
 	(void)state;
@@ -280,31 +281,44 @@ static void signals_of_timers_are_added(void **state)
 	now[6] = signal_of(SIGALRM, SI_USER, 0);
 	now[7] = signal_of(SIGALRM, SI_KERNEL, 0);
 
-	assert_false(alarms_add(&q, NULL, now, 8));
-	assert_false(alarms_add(&q, &timers, now, 0));
+	assert_false(alarms_add(&q, NULL, now, 8, dump_ns));
+	assert_false(alarms_add(&q, &timers, now, 0, dump_ns));
 	assert_null(q);
-	assert_true(alarms_add(&q, &timers, now, 8));
+	assert_true(alarms_add(&q, &timers, now, 8, dump_ns));
 	assert_int_equal(q->n_signals, 3);
 	assert_int_equal(number_of(q, 0), 40);
 	assert_int_equal(number_of(q, 1), 42);
 	assert_int_equal(number_of(q, 2), SIGALRM);
 	/* What was there already is not added again. */
-	assert_false(alarms_add(&q, &timers, now, 3));
+	assert_false(alarms_add(&q, &timers, now, 3, dump_ns));
 	assert_int_equal(q->n_signals, 3);
+	/* One whose interval is too short to tell has its next tick soon. */
+	posix[2].isec = 0;
+	posix[2].insec = 15000000;
+	posix[2].vnsec = 14000000;
+	free_queue(&q);
+	q = NULL;
+	assert_false(alarms_add(&q, &timers, now + 2, 1, dump_ns));
+	real.isec = 1; /* begins anew when its signal is taken */
+	assert_true(alarms_add(&q, &timers, now + 7, 1, dump_ns));
 	real.vusec = 1;
-	assert_false(alarms_add(&q, &timers, now + 4, 4));
+	assert_false(alarms_add(&q, &timers, now + 4, 4, dump_ns));
 }
 
 static void calls_end_as_signal_7_says(void **state)
 {
 	static const uint64_t none[6], wait[6] = { 0x1000, 0 | 128 }, wait_until[6] = { 0x1000, 9 | 128, 0, 0x2000 },
-				       lock_pi[6] = { 0x1000, 6 | 128 }, mask[6] = { 0, 0, 0, 0x1000, 0, 0x1000 };
+				       lock_pi[6] = { 0x1000, 6 | 128 }, mask[6] = { 0, 0, 0, 0x1000, 0, 0x1000 },
+				       rest[6] = { 0x1000, 0x2000 }, lock[6] = { 3, 7 /* F_SETLKW */ };
 
 	(void)state;
 	assert_int_equal(shim_call_ends(0, none), CALL_AGAIN);	  /* read */
 	assert_int_equal(shim_call_ends(42, none), CALL_AGAIN); /* connect */
 	assert_int_equal(shim_call_ends(34, none), CALL_AGAIN_NO_HANDLER); /* pause */
-	assert_int_equal(shim_call_ends(35, none), CALL_AGAIN_NO_HANDLER); /* nanosleep */
+	assert_int_equal(shim_call_ends(35, none), CALL_AGAIN_NO_HANDLER); /* nanosleep(t, NULL) */
+	assert_int_equal(shim_call_ends(35, rest), 0);
+	assert_int_equal(shim_call_ends(72, none), 0); /* fcntl(F_DUPFD) */
+	assert_int_equal(shim_call_ends(72, lock), CALL_AGAIN);
 	assert_int_equal(shim_call_ends(202, wait), CALL_AGAIN);
 	assert_int_equal(shim_call_ends(202, wait_until), CALL_AGAIN_NO_HANDLER);
 	assert_int_equal(shim_call_ends(202, lock_pi), 0);
