@@ -1,17 +1,18 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # timeout: 120
+# vm: full
 #
 # A service that answers datagrams moves online there and back under load: each is answered, those too that it
 # had received, and not read, when it was frozen.
 . "$(dirname "$0")/../lib.sh"
-gcc -std=gnu11 -D_GNU_SOURCE -O1 -Wall -Wextra -static -o "$TEST_DIR/datagrams" "$TESTS/payload/datagrams.c"
+datagrams=$("$TESTS/payload/build" datagrams)
 lab_start --image mini a b c
 IP=10.77.4.2
 
 must on a pctl create 402 --ostemplate /templates/mini.tar.zst --ipadd $IP
-put a /vz/private/402/bin/datagrams <"$TEST_DIR/datagrams"
-put c /root/datagrams <"$TEST_DIR/datagrams"
+put a /vz/private/402/bin/datagrams <"$datagrams"
+put c /root/datagrams <"$datagrams"
 put a /vz/private/402/etc/rc <<-'END'
 	#!/bin/sh
 	exec /bin/datagrams serve 5353 </dev/null >/dev/null 2>&1

@@ -5,7 +5,7 @@
 # What cannot be moved live (tests/payload/zoo_refused.c) is refused before anything is frozen: all of it at once, each
 # with the process, the object and what to do. The container runs on untouched.
 . "$(dirname "$0")/../lib.sh"
-gcc -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -static -o "$TEST_DIR/zoo" "$TESTS"/payload/zoo*.c -lpthread -lrt -lutil
+zoo=$("$TESTS/payload/build" zoo)
 lab_start --vz 1G --image mini a b
 
 # ANIMAL WHAT-IS-SAID: of it the process or the object, and why
@@ -45,7 +45,7 @@ begin() { # ANIMAL...: a zoo of these; those that this kernel does not have are 
 }
 
 must on a pctl create 402 --ostemplate /templates/mini.tar.zst --ipadd 10.77.4.2 --live-ready no
-put a /vz/private/402/bin/zoo <"$TEST_DIR/zoo"
+put a /vz/private/402/bin/zoo <"$zoo"
 on a chmod 755 /vz/private/402/bin/zoo
 must on a pctl start 402
 must on a pctl exec 402 ifconfig lo up
@@ -67,7 +67,7 @@ expect_eq "$(on a runc state 402 | grep -c '"status": "running"')" 1 "runc's opi
 # A private area in memory: CRIU would look for the watched file by a handle that leads nowhere there.
 on a sh -c 'mkdir /ram && mount -t tmpfs none /ram'
 must on a pctl create 403 --ostemplate /templates/mini.tar.zst --private /ram/403 --ipadd 10.77.4.3
-put a /ram/403/bin/zoo <"$TEST_DIR/zoo"
+put a /ram/403/bin/zoo <"$zoo"
 on a chmod 755 /ram/403/bin/zoo
 must on a pctl start 403
 on a pctl exec 403 sh -c '/bin/zoo run /zoo inotify </dev/null >/dev/null 2>&1 &'

@@ -1,12 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 # timeout: 300
+# vm: full
 #
 # One of everything that a process can have (tests/payload/zoo.c: timers, event descriptors, pipes, sockets of all kinds,
 # terminals, locks, deleted files, memory, threads, signals, System V …) moves online there and back, and is verified by
 # its own process before and after each move.
 . "$(dirname "$0")/../lib.sh"
-gcc -std=gnu11 -D_GNU_SOURCE -O1 -g -Wall -Wextra -static -o "$TEST_DIR/zoo" "$TESTS"/payload/zoo*.c -lpthread -lrt -lutil
+zoo=$("$TESTS/payload/build" zoo)
 lab_start --vz 1G --image mini a b
 
 animals_are_well() { # HOST WHEN [CONTAINER]
@@ -17,7 +18,7 @@ begin() { # CONTAINER [ANIMAL...]
 	local id=$1
 	shift
 	must on a pctl create "$id" --ostemplate /templates/mini.tar.zst --ipadd "10.77.4.$((id - 400))"
-	put a "/vz/private/$id/bin/zoo" <"$TEST_DIR/zoo"
+	put a "/vz/private/$id/bin/zoo" <"$zoo"
 	put a "/vz/private/$id/etc/rc" <<-END
 		#!/bin/sh
 		ifconfig lo up
@@ -30,7 +31,7 @@ begin() { # CONTAINER [ANIMAL...]
 
 all_are_well() { # HOST WHEN
 	animals_are_well "$@"
-	expect_eq "$(grep -c ^ok "$TEST_DIR/seen")" "$("$TEST_DIR/zoo" list | wc -l)" "animals $2"
+	expect_eq "$(grep -c ^ok "$TEST_DIR/seen")" "$("$zoo" list | wc -l)" "animals $2"
 }
 
 begin 401
