@@ -79,16 +79,6 @@ bool alarms_add(Img__SignalQueue **queue, const Img__TaskTimers *timers, const s
 
 /* ---- all ---- */
 
-/* The number at the end of a line of /proc/TID/status; 0: there is none. */
-static uint32_t last_number(const char *text, const char *field)
-{
-	const char *p = strstr(text, field), *end = p ? strchr(p + 1, '\n') : NULL;
-
-	while (end && end > p && end[-1] != '\t')
-		end--;
-	return end ? (uint32_t)strtoul(end, NULL, 10) : 0;
-}
-
 static const struct proc *process_of(const struct proc *p, size_t n, uint32_t pid)
 {
 	for (size_t i = 0; i < n; i++) {
@@ -110,8 +100,8 @@ static int mend_queue(int images, const struct shim_signal *s, size_t n, const s
 
 	if (file_read(AT_FDCWD, path, STATUS_MAX, &status, NULL, NULL) < 0)
 		return 0;
-	pid = last_number(status, "\nTgid:");
-	tid = last_number(status, "\nNSpid:");
+	pid = (uint32_t)proc_status_last(status, "\nTgid:");
+	tid = (uint32_t)proc_status_last(status, "\nNSpid:");
 	of = process_of(p, n_procs, pid);
 	if (!of)
 		return 0;

@@ -15,6 +15,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "host/backlog.h"
+#include "mem/procs.h"
 
 enum {
 	MAPS_MAX = 64 << 20,
@@ -40,20 +41,6 @@ char *obstacles_proc_text(pid_t pid, const char *name, size_t max)
 	char *text = NULL;
 
 	return file_read(AT_FDCWD, path, max, &text, NULL, NULL) < 0 ? NULL : text;
-}
-
-/* The last number of a "Key:\t1\t2" line of status; -1: none. */
-static long status_last(const char *status, const char *key)
-{
-	const char *at = status ? strstr(status, key) : NULL;
-	const char *end, *word;
-
-	if (!at)
-		return -1;
-	end = strchrnul(at + 1, '\n'); /* key begins with a newline */
-	for (word = end; word > at && (word[-1] != '\t' && word[-1] != ' ' && word[-1] != ':');)
-		word--;
-	return strtol(word, NULL, 10);
 }
 
 /* "descriptor 7: anon_inode:bpf-prog" twice, but for the number. */
@@ -92,7 +79,7 @@ void obstacles_found(struct look *l, pid_t pid, const struct obstacle_rule *r, c
 	ob = &o->v[o->n++];
 	*ob = (struct obstacle){ .pid = pid, .why = r->why, .remedy = r->remedy,
 				 .blocks = r->blocks };
-	ob->vpid = pid ? (pid_t)status_last(status, "\nNSpid:") : 0;
+	ob->vpid = pid ? (pid_t)proc_status_last(status, "\nNSpid:") : 0;
 	if (comm)
 		strncat(ob->comm, comm, strcspn(comm, "\n") < 16 ? strcspn(comm, "\n") : 16);
 	ob->unit = take_ptr(&unit);
@@ -157,7 +144,7 @@ static bool descends(const struct look *l, pid_t pid)
 		status = obstacles_proc_text(pid, "status", OBSTACLES_TEXT_MAX);
 		if (!status)
 			return true; /* gone: no finding */
-		pid = (pid_t)status_last(status, "\nPPid:");
+		pid = (pid_t)proc_status_last(status, "\nPPid:");
 	}
 	return pid == l->init;
 }
@@ -205,7 +192,7 @@ static void look_at_status(struct look *l, pid_t pid)
 
 	if (ns && strtol(ns, NULL, 10) != USUAL_SLACK_NS && strtol(ns, NULL, 10) != 0)
 		obstacles_found(l, pid, &slack, "process");
-	if (status && status_last(status, "\nTracerPid:") > 0)
+	if (status && proc_status_last(status, "\nTracerPid:") > 0)
 		obstacles_found(l, pid, &traced, "process");
 	if (!descends(l, pid))
 		obstacles_found(l, pid, &entered, "process");

@@ -44,8 +44,7 @@ struct save {
 	struct freezer freezer;
 	struct criu *criu;
 	int images;
-	int shim;	 /* shimdir, or -1: CRIU sees all memory */
-	int signals;	 /* the same, or one for the list of signals only; -1: no library */
+	int shim;	 /* shimdir; -1: no library */
 	int gate;	 /* of the dump, while it is open */
 	bool begun;	 /* the dump was asked for; its thread: */
 	pthread_t dumper;
@@ -99,13 +98,13 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 	if (s->memory == SAVE_SHIM) {
 		if (shim_find(e) < 0 || shim_test(e) < 0)
 			return -1;
-		s->shim = s->signals = shimdir_open(&env, e);
+		s->shim = shimdir_open(&env, e);
 		if (s->shim < 0)
 			return -1;
 	} else if (shim_find(NULL) == 0 && shim_test(NULL) == 0) { /* for the threads; it knows of no memory */
-		s->signals = shimdir_open(&env, NULL);
+		s->shim = shimdir_open(&env, NULL);
 	}
-	if (s->signals >= 0) {
+	if (s->shim >= 0) {
 		o.preload = shim_library();
 		o.env = (const char *const *)env.item;
 	}
@@ -126,7 +125,7 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
 	s->ghost_max = o->ghost_max;
 	s->memory = o->memory;
 	s->freezer = (struct freezer)FREEZER_INIT;
-	s->shim = s->signals = s->gate = -1;
+	s->shim = s->gate = -1;
 	s->images = imgdir_open(e);
 	if (s->images < 0 || save_read_mounts(s, e) < 0 ||
 	    freezer_open(&s->freezer, o->freezer_dir, true, e) < 0 ||
@@ -150,8 +149,6 @@ void save_free(struct save *s)
 	criu_free(s->criu); /* first: it must not look at thawed processes */
 	freezer_close(&s->freezer);
 	close_fd(&s->images);
-	if (s->signals != s->shim)
-		close_fd(&s->signals);
 	close_fd(&s->shim);
 	ext_mounts_fini(&s->mounts);
 	strv_fini(&s->enable_fs);
@@ -194,7 +191,7 @@ int save_look(struct save *s, const struct track *t, bool quick, struct err *e)
 
 	note_calls(s, t);
 	s->put = (struct strv)STRV_INIT;
-	if (s->shim < 0)
+	if (s->memory != SAVE_SHIM)
 		return 0;
 	/* A process that went, and whose number may be another's now, is no longer known. */
 	for (size_t i = 0; i < before.n; i++)
@@ -236,7 +233,7 @@ int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n, s
 
 	free(s->armed);
 	s->armed = xcalloc(all + 1, sizeof(*s->armed));
-	for (size_t i = 0; s->shim >= 0 && i < all; i++) {
+	for (size_t i = 0; s->memory == SAVE_SHIM && i < all; i++) {
 		by_size[have] = track_get_shm(t, i);
 		have += travels(by_size[have]);
 	}
@@ -248,7 +245,7 @@ int save_arm(struct save *s, const struct track *t, uint32_t **nrs, size_t *n, s
 		list[i] = by_size[i]->nr;
 	}
 	s->n_armed = have;
-	if (s->shim >= 0 && shimdir_put_shm(s->shim, s->armed, have, e) < 0)
+	if (s->memory == SAVE_SHIM && shimdir_put_shm(s->shim, s->armed, have, e) < 0)
 		return -1;
 	log_debug("shared memory: %zu of %zu objects travel by themselves", have, all);
 	*nrs = take_ptr(&list);
@@ -309,7 +306,7 @@ static void *dump_main(void *arg)
 int save_begin(struct save *s, struct err *e)
 {
 	/* Without the library nothing makes it wait. */
-	if (s->shim < 0 || s->begun)
+	if (s->memory != SAVE_SHIM || s->begun)
 		return 0;
 	if (shimdir_make_gate(s->shim, e) < 0)
 		return -1;
@@ -324,7 +321,7 @@ static int mend_alarms(const struct save *s, struct err *e)
 	struct err why = ERR_INIT;
 	size_t n = 0;
 
-	if (s->signals >= 0 && shimdir_signals(s->signals, &signals, &n, &why) < 0)
+	if (s->shim >= 0 && shimdir_signals(s->shim, &signals, &n, &why) < 0)
 		log_warn("timers that went off in the freeze may be lost: %s", why.msg);
 	return alarms_mend(s->images, signals, n, s->proc, s->n_procs, s->dump_ns, e);
 }
@@ -436,7 +433,7 @@ int save_hidden(struct save *s, const struct track *t, struct buf *out, struct e
 {
 	own_hidden_spaces struct hidden_spaces h = HIDDEN_SPACES_INIT;
 
-	for (size_t i = 0; s->shim >= 0 && i < track_nr_spaces(t); i++) {
+	for (size_t i = 0; s->memory == SAVE_SHIM && i < track_nr_spaces(t); i++) {
 		own_pageset struct pageset pages = PAGESET_INIT, locked = PAGESET_INIT;
 		struct hidden_space *sp;
 		struct track_space ts;

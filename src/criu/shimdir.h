@@ -16,8 +16,8 @@
 
 #include "base/err.h"
 #include "base/strv.h"
-#include "mem/maps.h"
 #include "criu/shim_text.h"
+#include "mem/maps.h"
 #include "mem/pageset.h"
 
 /* The installed library, or the one that PMIGRATE_SHIM_LIB names (tests). */

@@ -15,6 +15,19 @@
 
 enum { MAX_DEPTH = 32 };
 
+long proc_status_last(const char *status, const char *key)
+{
+	const char *at = status ? strstr(status, key) : NULL;
+	const char *end, *word;
+
+	if (!at)
+		return -1;
+	end = strchrnul(at + 1, '\n'); /* key begins with a newline */
+	for (word = end; word > at && (word[-1] != '\t' && word[-1] != ' ' && word[-1] != ':');)
+		word--;
+	return strtol(word, NULL, 10);
+}
+
 /* The NSpid line of /proc/PID/status: outermost namespace we see first. */
 static int ns_pids(pid_t pid, pid_t out[static MAX_DEPTH], struct err *e)
 {

@@ -41,6 +41,10 @@ struct procs {
 #define PROCS_INIT { .v = NULL, .births = BIRTHS_INIT }
 #define own_procs __attribute__((cleanup(procs_fini)))
 
+/* The last number of the line of a /proc/PID/status text that begins with `key` ("\nNSpid:"); -1: there is
+ * none, or no text.  Pure. */
+long proc_status_last(const char *status, const char *key);
+
 /*
  * `init` is a process in the container's pid namespace, its first one.  `cgroup`
  * is the absolute directory of one cgroup hierarchy that holds all of the

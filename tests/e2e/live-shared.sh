@@ -34,6 +34,17 @@ expect_out 'goes on as simple migration: the preload library does not work with 
 client_check c memcheck
 client_stop c memcheck
 moved b a
+
+# One that is not there at the destination is told before the freeze, and the container runs on.
+put b /usr/local/sbin/pmigrate-half <<-'END'
+	#!/bin/sh
+	PMIGRATE_SHIM_LIB=/nowhere/criu-shim.so exec pmigrate "$@"
+END
+must on b chmod 755 /usr/local/sbin/pmigrate-half
+on a env PMIGRATE_REMOTE=pmigrate-half pmigrate c 301 c root@b --online --no-progress -r yes >"$OUT" 2>&1 && fail "it moved"
+cat "$OUT"
+expect_out '/nowhere/criu-shim.so cannot be used'
+must on a pctl exec 301 true
 must on a pctl stop 301
 
 # Huge pages are refused before anything is touched, by process and mapping (where this machine can reserve some).
