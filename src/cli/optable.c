@@ -7,7 +7,7 @@
 #include "base/parse.h"
 #include "cli/options.h"
 
-enum { TIMEOUT_MAX_S = 7 * 86400, STREAMS_MAX = 16 };
+enum { TIMEOUT_MAX_S = 7 * 86400 };
 
 /* A flag of the job. */
 #define FLAG(func, member)                                                          \
@@ -133,7 +133,7 @@ static int set_streams(struct options *o, const char *value, struct err *e)
 {
 	uint64_t n;
 
-	if (parse_u64(value, "--streams", 1, STREAMS_MAX, &n, e) < 0)
+	if (parse_u64(value, "--streams", 1, JOB_STREAMS_MAX, &n, e) < 0)
 		return -1;
 	o->job.streams = (unsigned)n;
 	return 0;

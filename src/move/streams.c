@@ -81,6 +81,8 @@ int stream_dial(struct child *c, struct peer **p, const char *id, const struct w
 int streams_open(struct streams *s, unsigned n, const char *id, const struct job *job,
 		 struct bucket *limit, struct err *e)
 {
+	if (n > STREAMS_MAX)
+		return err_set(e, ERR_USAGE, "%u connections are more than %d", n, STREAMS_MAX);
 	while (s->n < n) {
 		if (stream_dial(&s->child[s->n], &s->peer[s->n], id, &job->dst.where, &job->link, limit,
 				e) < 0)

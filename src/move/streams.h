@@ -18,7 +18,7 @@
 #include "plan/job.h"
 #include "wire/peer.h"
 
-enum { STREAMS_MAX = 16 };
+enum { STREAMS_MAX = JOB_STREAMS_MAX + 1 /* an online move: memory's own */ };
 
 /* The extra streams of one end; the first is the control link's own peer. */
 struct streams {

@@ -47,6 +47,8 @@ extern const struct nodeps_word nodeps_words[];
 
 enum tristate { UNSET = 0, NO, YES };
 
+enum { JOB_STREAMS_MAX = 16 };
+
 struct job {
 	enum kind src_kind, dst_kind;
 	struct address src, dst;
@@ -56,7 +58,7 @@ struct job {
 	bool batch, verbose, no_progress, dry_run, keep_dst;
 	struct link_opts link;	/* --ssh, --timeout */
 	uint64_t limit_bps;	/* bytes a second; 0: none */
-	unsigned streams;	/* data connections, 1..16 */
+	unsigned streams;	/* data connections, 1..JOB_STREAMS_MAX */
 	char *report, *stats;	/* files, or NULL */
 
 	/* c -> c */
