@@ -2,7 +2,7 @@
 #include "mem/batch.h"
 
 #include <string.h>
-#include <sys/uio.h>
+#include <unistd.h>
 #include <xxhash.h>
 #include <zstd.h>
 
@@ -65,42 +65,32 @@ static bool is_zero(const uint8_t *page)
 	return !w[0] && !w[1] && !w[511] && !memcmp(page, page + 16, MEM_PAGE - 16);
 }
 
-/* One page by itself; false: it is not there. */
-static bool read_page(const struct batch_from *from, uint64_t addr, uint8_t *to)
+/* there[i] says whether page i could be read. */
+static void read_run(const struct batch_from *from, const struct run *r, uint8_t *to, bool *there)
 {
-	ssize_t n = pread(from->fd, to, MEM_PAGE, (off_t)addr);
+	for (uint64_t i = 0; i < r->pages;) {
+		uint8_t *at = to + (i << MEM_PAGE_SHIFT);
+		ssize_t n = pread(from->fd, at, (r->pages - i) << MEM_PAGE_SHIFT,
+				  (off_t)(r->start + (i << MEM_PAGE_SHIFT)));
+		uint64_t whole = n > 0 ? (uint64_t)n >> MEM_PAGE_SHIFT : 0;
 
-	if (n > 0 && n < MEM_PAGE && !from->pid) /* the end of an object */
-		memset(to + n, 0, (size_t)(MEM_PAGE - n));
-	return n == MEM_PAGE || (n > 0 && !from->pid);
+		for (uint64_t k = 0; k < whole; k++)
+			there[i++] = true;
+		if (whole)
+			continue;
+		if (n > 0) /* the end of an object */
+			memset(at + n, 0, (size_t)(MEM_PAGE - n));
+		there[i++] = n > 0;
+	}
 }
 
 /* Reads the batch to `to`; there[i] says whether page i could be read. */
 static void read_batch(const struct batch *b, uint8_t *to, bool *there)
 {
-	struct iovec mine = { to, b->pages << MEM_PAGE_SHIFT }, its[MEMMSG_MAX_RUNS];
-	ssize_t got = 0;
 	uint64_t page = 0;
 
-	for (uint32_t i = 0; i < b->n; i++)
-		its[i] = (struct iovec){ (void *)(uintptr_t)b->v[i].start,
-					 b->v[i].pages << MEM_PAGE_SHIFT };
-	if (b->from.pid)
-		got = process_vm_readv(b->from.pid, &mine, 1, its, b->n, 0);
-	got = got < 0 ? 0 : got >> MEM_PAGE_SHIFT;
-	for (uint32_t i = 0; i < b->n; i++) {
-		uint8_t *at = to + (page << MEM_PAGE_SHIFT);
-		bool whole = page + b->v[i].pages <= (uint64_t)got;
-
-		/* Not readable that way: no PROT_READ, a hole, or a descriptor. */
-		if (!whole)
-			whole = pread(b->from.fd, at, b->v[i].pages << MEM_PAGE_SHIFT,
-				      (off_t)b->v[i].start) ==
-				(ssize_t)(b->v[i].pages << MEM_PAGE_SHIFT);
-		for (uint64_t k = 0; k < b->v[i].pages; k++, page++)
-			there[page] = whole || read_page(&b->from, b->v[i].start + (k << MEM_PAGE_SHIFT),
-							 at + (k << MEM_PAGE_SHIFT));
-	}
+	for (uint32_t i = 0; i < b->n; page += b->v[i++].pages)
+		read_run(&b->from, &b->v[i], to + (page << MEM_PAGE_SHIFT), there + page);
 }
 
 /* Is the page what was sent last?  Remembers it. */

@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #include "base/err.h"
 #include "mem/msg.h"
@@ -18,9 +17,14 @@
 /* Where the bytes of an object are. */
 struct batch_from {
 	uint32_t nr;	/* object number */
-	pid_t pid;	/* a space: its process, for process_vm_readv; 0: read `fd` */
-	int fd;		/* a space: its /proc/PID/mem (for pages without PROT_READ);
-			 * a shared object: itself.  Borrowed. */
+	/*
+	 * A space: its /proc/PID/mem.  Not process_vm_readv: that pins pages, and of a page that is shared after a fork
+	 * the kernel then gives the process a copy of its own (gup_must_unshare in mm/internal.h, since Linux 5.19): to
+	 * read the memory of N processes would multiply it by N.  Measured on 6.18, 240 pages at once: 2.8 and
+	 * 2.3 GB/s; pages apart from each other: 3.7 and 2.0 us each.
+	 * A shared object: itself.  Borrowed.
+	 */
+	int fd;
 	uint64_t *hash; /* one number a page, kept up to date; NULL: none */
 	uint64_t first; /* address of the page that hash[0] is of */
 	bool compare;	/* pages whose hash did not change are not sent */

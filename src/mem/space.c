@@ -6,7 +6,6 @@
 #include <linux/kcmp.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -24,9 +23,10 @@ static int open_proc(pid_t pid, const char *name)
 
 static bool read_random(pid_t pid, uint64_t at, uint8_t out[static 16])
 {
-	struct iovec mine = { out, 16 }, its = { (void *)(uintptr_t)at, 16 };
+	/* Not by the descriptor that we have: that one stays with the memory, this asks the pid. */
+	own_fd int mem = at ? open_proc(pid, "mem") : -1;
 
-	return at && process_vm_readv(pid, &mine, 1, &its, 1, 0) == 16;
+	return mem >= 0 && pread(mem, out, 16, (off_t)at) == 16;
 }
 
 /* AT_RANDOM of the auxiliary vector; 0: none (a 32-bit program, or it ended). */

@@ -110,7 +110,7 @@ void track_close(struct track *t)
 
 struct batch_from space_from(const struct space *s)
 {
-	return (struct batch_from){ .nr = s->nr, .pid = s->pid, .fd = s->mem };
+	return (struct batch_from){ .nr = s->nr, .fd = s->mem };
 }
 
 int send_copies(const struct space *s, const struct map *m, const struct pageset *pages, struct sender *to,

@@ -174,6 +174,25 @@ void bed_thaw(pid_t init, const char *cgroup)
 		kill(p.v[k].pid, SIGCONT);
 }
 
+unsigned long bed_memory_kib(pid_t init)
+{
+	own_procs struct procs p = PROCS_INIT;
+	unsigned long sum = 0;
+
+	procs_init(&p, init, NULL, NULL);
+	procs_refresh(&p, NULL);
+	for (size_t k = 0; k < p.n; k++) {
+		own_free char *path = xasprintf("/proc/%d/smaps_rollup", (int)p.v[k].pid), *text = NULL;
+		const char *pss;
+
+		if (file_read(AT_FDCWD, path, 1 << 16, &text, NULL, NULL) < 0)
+			continue;
+		pss = strstr(text, "\nPss:");
+		sum += pss ? strtoul(pss + 5, NULL, 10) : 0;
+	}
+	return sum;
+}
+
 /* ---- the link ---- */
 
 static void *receive(void *arg)

@@ -44,6 +44,9 @@ void bed_end(pid_t init);
 char *bed_cgroup(void);
 void bed_cgroup_end(char *cgroup);
 
+/* The container's memory in KiB, shared pages counted once (the sum of Pss). */
+unsigned long bed_memory_kib(pid_t init);
+
 void bed_link(struct bed *b, unsigned streams, bool zstd);
 void bed_unlink(struct bed *b);
 

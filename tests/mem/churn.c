@@ -242,6 +242,24 @@ static void churn_fork(void)
 	}
 }
 
+/* Workers that share what their parent had prepared, and read it. */
+static void churn_family(void)
+{
+	enum { WORKERS = 4 };
+	size_t len = mib << 20;
+	char *p = anon(len);
+
+	fill(p, len);
+	for (int i = 0; i < WORKERS; i++)
+		if (fork() == 0) {
+			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			break;
+		}
+	for (;; pause_a_bit())
+		for (int i = 0; i < 50; i++)
+			(void)*(volatile char *)(p + next_random() % len);
+}
+
 static char *shared_by_threads;
 
 static void *thread_main(void *arg)
@@ -478,7 +496,7 @@ static const struct {
 	{ "advise", churn_advise }, { "fork", churn_fork },	{ "threads", churn_threads },
 	{ "exec", churn_exec },	    { "spawn", churn_spawn },	{ "file", churn_file },
 	{ "shared", churn_shared }, { "memfd", churn_memfd },	{ "sysv", churn_sysv },
-	{ "direct", churn_direct }, { "many", churn_many },
+	{ "direct", churn_direct }, { "many", churn_many },	{ "family", churn_family },
 };
 
 static void start(const char *name, int last)

@@ -3,8 +3,9 @@
  * tests/mem/precopy.c - is a page ever stale?  Real processes that change memory in
  * every way (churn.c) are copied in rounds, stopped, and compared byte by byte.
  *
- *	precopy CHURN KIND... [-m MIB] [-r ROUNDS] [-f FREEZES] [-s STREAMS] [-z] [-c] [-l] [-v]
+ *	precopy CHURN KIND... [-m MIB] [-r ROUNDS] [-f FREEZES] [-s STREAMS] [-z] [-c] [-l] [-p] [-v]
  *
+ * -p: and the container's memory does not grow by it.
  * -c: the container has a cgroup and is frozen by it (else by SIGSTOP).
  * The container is frozen, compared and thawed FREEZES times; rounds go on in between.  Fails
  * as well when a second round does not prove that less than everything was sent; not with -l: a machine so
@@ -31,7 +32,7 @@ static void to_stderr(void *arg, enum log_level level, const char *line)
 struct options {
 	int rounds, freezes;
 	unsigned streams;
-	bool zstd, cgroup, slow;
+	bool zstd, cgroup, slow, frugal;
 	char **argv; /* of churn */
 };
 
@@ -54,6 +55,8 @@ static void parse(struct options *o, int argc, char **argv)
 			o->cgroup = true;
 		else if (!strcmp(argv[i], "-l"))
 			o->slow = true;
+		else if (!strcmp(argv[i], "-p"))
+			o->frugal = true;
 		else if (!strcmp(argv[i], "-v"))
 			log_init(LOG_LVL_DEBUG, to_stderr, NULL);
 		else
@@ -88,7 +91,7 @@ int main(int argc, char **argv)
 	struct track_round r;
 	struct track_opts to = { 0 };
 	uint64_t most = 0, least = UINT64_MAX;
-	unsigned long bad = 0, pages;
+	unsigned long bad = 0, pages, before, after;
 	char *cgroup;
 
 	parse(&o, argc, argv);
@@ -103,6 +106,7 @@ int main(int argc, char **argv)
 	}
 	b.init = bed_container(o.argv, cgroup);
 	clock_sleep_ms(300);
+	before = bed_memory_kib(b.init);
 	bed_link(&b, o.streams, o.zstd);
 	to.init = b.init;
 	to.cgroup = cgroup;
@@ -131,10 +135,16 @@ int main(int argc, char **argv)
 		bed_thaw(b.init, cgroup);
 	}
 	printf("largest round %" PRIu64 " pages, smallest later one %" PRIu64 "\n", most, least);
+	after = bed_memory_kib(b.init);
+	printf("memory of the container %lu KiB before, %lu KiB after\n", before, after);
 	track_close(t);
 	bed_unlink(&b);
 	bed_end(b.init);
 	bed_cgroup_end(cgroup);
+	if (o.frugal && after > before + before / 4) {
+		fprintf(stderr, "its memory has grown\n");
+		return 1;
+	}
 	if (!bad && !o.slow && least >= most) { /* an exec in the first round makes that one small */
 		fprintf(stderr, "no round sent less than another\n");
 		return 1;
