@@ -211,10 +211,10 @@ static void test_spawn_leaks_no_descriptor(void **state)
 	int leak = dup(0); /* without CLOEXEC, as a careless library would */
 
 	(void)state;
-	assert_int_equal(spawn_read(spawn_argv("sh", "-c", "ls /proc/$$/fd | wc -l"), NULL, 100,
-				    5000, &out, NULL, NULL), 0);
+	/* Its own look is the fourth.  (A shell's pipe may be counted, too, when it is slow.) */
+	assert_int_equal(spawn_read(spawn_argv("ls", "/proc/self/fd"), NULL, 100, 5000, &out, NULL, NULL), 0);
 	close(leak);
-	assert_string_equal(out, "3\n");
+	assert_string_equal(out, "0\n1\n2\n3\n");
 }
 
 static void test_strv(void **state)
