@@ -53,7 +53,7 @@ int online_pass_place(struct source *s, size_t i, enum pass_kind kind, struct er
 	if (peer_send(s->remote.peer, PROTO_LIVE_PLACE, m.index, b.data, b.len, e) < 0)
 		return -1;
 	ret = kind == PASS_FIRST ? tree_source_first(t, streams, 1, &st, e) :
-				   tree_source_last(t, streams, 1, NULL, 0, &st, e);
+				   tree_source_last(t, streams, 1, &s->held, &st, e);
 	if (ret < 0 || peer_recv(s->remote.peer, &f, e) < 0)
 		return -1;
 	if (f.type != PROTO_REPLY || f.id != m.index)
@@ -61,18 +61,12 @@ int online_pass_place(struct source *s, size_t i, enum pass_kind kind, struct er
 	return 0;
 }
 
-/* For the last file pass: files that they map or hold open are compared by contents. */
 static int list_frozen(struct source *s, struct err *e)
 {
 	own_procs struct procs p = PROCS_INIT;
 
-	if (procs_init(&p, s->online.parts.init, s->online.parts.freezer, e) < 0 ||
-	    procs_refresh(&p, e) < 0)
+	if (source_list_processes(s, &s->online.parts, &p, e) < 0)
 		return -1;
-	free(s->frozen);
-	s->frozen = xcalloc(p.n + 1, sizeof(*s->frozen));
-	for (s->n_frozen = 0; s->n_frozen < p.n; s->n_frozen++)
-		s->frozen[s->n_frozen] = p.v[s->n_frozen].pid;
 	save_frozen(s->online.save, &p);
 	return 0;
 }
@@ -100,7 +94,7 @@ static int unfinished(struct source *s, const char **what, struct err *e)
 {
 	int n = backlog_count(&s->online.backlog, what, e);
 
-	if (n != 0 || !vfork_waits(s->frozen, s->n_frozen))
+	if (n != 0 || !vfork_waits(s->pids, s->n_pids))
 		return n;
 	*what = "a program that is being started";
 	return 1;
@@ -239,7 +233,8 @@ static int last_files(struct source *s, struct err *e)
 	struct online *o = &s->online;
 	uint64_t begun = clock_ns();
 
-	if (source_pass_last(s, e) < 0)
+	held_fini(&s->held);
+	if (held_look(&s->held, s->pids, s->n_pids, e) < 0 || source_pass_last(s, e) < 0)
 		return -1;
 	o->files_ms = ms_since(begun);
 	begun = clock_ns();

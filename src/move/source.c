@@ -33,6 +33,34 @@ static int ask_empty(struct source *s, uint8_t type, struct err *e)
 	return peer_call(s->remote.peer, type, NULL, &f, e);
 }
 
+int source_list_processes(struct source *s, const struct ct_parts *parts, struct procs *p,
+			  struct err *e)
+{
+	if (procs_init(p, parts->init, parts->freezer, e) < 0 || procs_refresh(p, e) < 0)
+		return -1;
+	free(s->pids);
+	s->pids = xcalloc(p->n + 1, sizeof(*s->pids));
+	for (s->n_pids = 0; s->n_pids < p->n; s->n_pids++)
+		s->pids[s->n_pids] = p->v[s->n_pids].pid;
+	return 0;
+}
+
+/* The files of those who write to the tree while it runs.  Not knowing them leaves more to the last pass, no
+ * less is right. */
+static void look_at_running(struct source *s)
+{
+	own_ct_parts struct ct_parts parts = CT_PARTS_INIT;
+	own_procs struct procs p = PROCS_INIT;
+	struct err why = ERR_INIT;
+
+	held_fini(&s->held);
+	if (s->was == CT_RUNNING && s->ops->parts &&
+	    (s->ops->parts(&s->ct, &parts, &why) < 0 ||
+	     source_list_processes(s, &parts, &p, &why) < 0 ||
+	     held_look(&s->held, s->pids, s->n_pids, &why) < 0))
+		log_debug("its processes cannot be listed: %s", why.msg);
+}
+
 /* One pass over the tree: the request, the frames, the reply. */
 static int pass(struct source *s, enum pass_kind kind, struct tree_stats *st, uint64_t *left,
 		struct err *e)
@@ -52,10 +80,11 @@ static int pass(struct source *s, enum pass_kind kind, struct tree_stats *st, ui
 		ret = tree_source_first(s->tree, streams, n, st, e);
 		break;
 	case PASS_NEXT:
-		ret = tree_source_next(s->tree, streams, n, st, left, e);
+		look_at_running(s);
+		ret = tree_source_next(s->tree, streams, n, &s->held, st, left, e);
 		break;
 	case PASS_LAST:
-		ret = tree_source_last(s->tree, streams, n, s->frozen, s->n_frozen, st, e);
+		ret = tree_source_last(s->tree, streams, n, &s->held, st, e);
 		break;
 	}
 	if (ret < 0 || peer_recv(s->remote.peer, &f, e) < 0)
@@ -223,6 +252,7 @@ static int step_stop(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 
+	held_fini(&s->held); /* they end */
 	s->down_ns = clock_ns();
 	return origin_stop(&s->origin, e);
 }
@@ -494,7 +524,8 @@ static int run_steps(struct source *s, struct err *e)
 		guard_stand_down(&s->guard);
 	tell_state(s, outcome, e);
 	online_fini(&s->online);
-	free(s->frozen);
+	free(s->pids);
+	held_fini(&s->held);
 	streams_fini(&s->streams);
 	return outcome == STEPS_DONE ? 0 : -1;
 }

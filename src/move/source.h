@@ -47,8 +47,9 @@ struct source {
 	struct streams streams;
 	unsigned n_tree; /* of them are for the tree */
 	struct online online;
-	pid_t *frozen;	/* the container's processes, while they are */
-	size_t n_frozen;
+	pid_t *pids;	/* the container's processes when last listed; in the freeze: all of them */
+	size_t n_pids;
+	struct held held; /* their files */
 	struct vm_live *vm; /* a running virtual machine's way */
 	struct bucket *limit;
 	struct tree_source *tree;
@@ -75,6 +76,9 @@ static inline bool source_is_vm(const struct source *s)
 int source_find(struct source *s, struct err *e);
 int source_connect(struct source *s, struct err *e);
 int source_check(struct source *s, struct err *e);
+/* Lists the container's processes: fills `pids`, and p, which the caller owns. */
+int source_list_processes(struct source *s, const struct ct_parts *parts, struct procs *p,
+			  struct err *e);
 /* The last pass over the tree; nothing changes any more. */
 int source_pass_last(struct source *s, struct err *e);
 /* What CRIU would refuse, as findings (online_source.c). */

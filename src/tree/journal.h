@@ -7,7 +7,7 @@
  * each changed name once, as (directory handle, name): paths are looked up only
  * when a pass begins, so renamed directories do no harm.
  *
- * Not seen: writes through shared mappings (until the file's last close).
+ * Not seen: writes through shared mappings and by io_submit, until the file's last close (tree/touched.h).
  */
 #ifndef TREE_JOURNAL_H
 #define TREE_JOURNAL_H

@@ -55,6 +55,7 @@ void tree_source_close(struct tree_source *s)
 	if (!s)
 		return;
 	journal_close(s->journal);
+	touched_free(s->touched);
 	links_free(s->links);
 	free(s->again);
 	close_fd(&s->root);
@@ -325,6 +326,8 @@ int tree_source_first(struct tree_source *s, struct peer *const *streams, unsign
 	if (s->journal && journal_take(s->journal, &before, e) < 0)
 		return -1;
 	changes_free(before);
+	touched_free(s->touched);
+	s->touched = touched_new(time(NULL));
 	s->passed = false;
 	progress_begin(s, s->measured.files, s->measured.bytes);
 	return run_pass(&p, NULL, st, e);
@@ -332,8 +335,7 @@ int tree_source_first(struct tree_source *s, struct peer *const *streams, unsign
 
 /* A later pass: by the journal where it is whole, else by comparing. */
 static int later(struct tree_source *s, struct peer *const *streams, unsigned n_streams,
-		 bool frozen, const pid_t *pids, size_t n_pids, struct tree_stats *st,
-		 struct err *e)
+		 bool frozen, const struct held *held, struct tree_stats *st, struct err *e)
 {
 	struct pass p = { .s = s, .streams = streams, .n_streams = n_streams,
 			  .kind = TREE_COMPARE, .frozen = frozen };
@@ -349,18 +351,20 @@ static int later(struct tree_source *s, struct peer *const *streams, unsigned n_
 	if (c && !c->overflow && s->passed)
 		p.kind = TREE_CHANGES;
 	progress_begin(s, c ? c->n : 0, 0);
-	ret = n_pids ? touched_by(s->root, s->root_path, pids, n_pids, c, &p.touched, e) : 0;
+	ret = s->touched ? touched_look(s->touched, s->root, s->root_path, held, frozen,
+					time(NULL), c, e) :
+			   0;
 	if (ret == 0)
 		ret = run_pass(&p, p.kind == TREE_CHANGES ? c : NULL, st, e);
-	touched_free(p.touched);
 	changes_free(c);
 	return ret;
 }
 
 int tree_source_next(struct tree_source *s, struct peer *const *streams, unsigned n_streams,
-		     struct tree_stats *st, uint64_t *left, struct err *e)
+		     const struct held *held, struct tree_stats *st, uint64_t *left,
+		     struct err *e)
 {
-	if (later(s, streams, n_streams, false, NULL, 0, st, e) < 0)
+	if (later(s, streams, n_streams, false, held, st, e) < 0)
 		return -1;
 	if (left)
 		*left = s->journal ? journal_pending(s->journal) + s->n_again :
@@ -369,7 +373,7 @@ int tree_source_next(struct tree_source *s, struct peer *const *streams, unsigne
 }
 
 int tree_source_last(struct tree_source *s, struct peer *const *streams, unsigned n_streams,
-		     const pid_t *pids, size_t n_pids, struct tree_stats *st, struct err *e)
+		     const struct held *held, struct tree_stats *st, struct err *e)
 {
-	return later(s, streams, n_streams, true, pids, n_pids, st, e);
+	return later(s, streams, n_streams, true, held, st, e);
 }

@@ -24,6 +24,7 @@
 #include "base/err.h"
 #include "base/strv.h"
 #include "tree/exclude.h"
+#include "tree/held.h"
 #include "tree/tree.h"
 #include "wire/peer.h"
 
@@ -72,20 +73,22 @@ int tree_source_first(struct tree_source *s, struct peer *const *streams, unsign
 
 /* What changed since the previous pass began.  *left is the number of names that
  * have changed again meanwhile (0 is exact with a journal; without one it is the
- * number this pass sent): go on while it shrinks, then freeze.  May be NULL. */
+ * number this pass sent): go on while it shrinks, then freeze.  May be NULL.
+ * `held` (may be NULL) are files of those who write: what they have written without an event
+ * (tree/touched.h) is sent now, so that less is left for the last pass. */
 int tree_source_next(struct tree_source *s, struct peer *const *streams, unsigned n_streams,
-		     struct tree_stats *st, uint64_t *left, struct err *e);
+		     const struct held *held, struct tree_stats *st, uint64_t *left,
+		     struct err *e);
 
 /*
  * The container is stopped or frozen: nothing changes any more, and after this
  * pass both trees are equal.  A file that changes nevertheless is an ERR_COPY
- * naming it.  `pids` (may be NULL) are the frozen processes: files they map
- * shared and writable, or hold open for writing under a name that is gone, are
- * compared by contents because the journal does not see such writes.  A process
- * that has ended needs no mention.
+ * naming it.  `held` (may be NULL) are all files of the frozen processes: those that they may
+ * have written unseen (tree/touched.h) are compared by contents.  A process that has
+ * ended needs no mention: its files were closed, which the journal sees.
  */
 int tree_source_last(struct tree_source *s, struct peer *const *streams, unsigned n_streams,
-		     const pid_t *pids, size_t n_pids, struct tree_stats *st, struct err *e);
+		     const struct held *held, struct tree_stats *st, struct err *e);
 
 struct tree_measure {
 	uint64_t files;	 /* names other than directories, without excluded ones */

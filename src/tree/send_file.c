@@ -90,7 +90,7 @@ static bool same_contents(const struct one *o)
 {
 	const struct list_entry *t = o->there;
 
-	if (touched_has(o->p->touched, inode_of(&o->stx)))
+	if (touched_has(o->p->s->touched, inode_of(&o->stx)))
 		return false;
 	return t && (t->mode & S_IFMT) == (o->stx.stx_mode & S_IFMT) &&
 	       t->mtime_s == o->stx.stx_mtime.tv_sec &&

@@ -50,6 +50,7 @@ struct tree_source {
 	struct journal *journal; /* NULL: none */
 	char no_journal[256];
 	struct links *links;
+	struct touched *touched; /* files to compare by contents; NULL before the first pass */
 	struct tree_measure measured;
 	bool may_nocow; /* its file system knows files without copy-on-write */
 	bool passed;	/* a pass has been made: journal and since_ns are about later changes */
@@ -83,7 +84,6 @@ struct pass {
 	struct reader_ctx reader[MAX_READERS];
 	struct pack main; /* of the main thread, on stream 0 */
 	struct spill *large, *finals, *further, *dirs, *flags;
-	struct touched *touched; /* files to compare by contents, or NULL */
 	/* TREE_CHANGES: while names are still being met, files with several are only noted
 	 * (under the lock), because what the table knows of them is from earlier passes. */
 	bool gathering;

@@ -1,27 +1,46 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * tree/touched.h - files that frozen processes can have written without any
- * event: mapped shared and writable, or open under a name that is gone while
- * another name lives.
+ * tree/touched.h - files that processes can have written without any event.
+ *
+ *	by io_submit (libaio): the kernel tells nobody, only the last close does.
+ *	    Every write changes the file's ctime when it is submitted.
+ *	through a shared mapping: the first write to a clean page changes ctime,
+ *	    further ones nothing until it was written back.  The mapping need not
+ *	    be writable at the moment.
+ *	through a descriptor whose name is gone while another name lives.
+ *
+ * So what counts is whether a process holds the file, and whether its ctime is
+ * later than its contents were last sent for sure.  The latter is remembered over
+ * the passes: what was sent in one before is not read again in the freeze.
  */
 #ifndef TREE_TOUCHED_H
 #define TREE_TOUCHED_H
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <sys/types.h>
+#include <stdint.h>
 
 #include "base/err.h"
+#include "tree/held.h"
 #include "tree/journal.h"
 #include "tree/links.h"
 
 struct touched;
 
-/* Looks at the processes; the files' names in the area are added to c (may be NULL).
- * A process that is gone is no error. */
-int touched_by(int root, const char *root_path, const pid_t *pids, size_t n, struct changes *c,
-	       struct touched **out, struct err *e);
+/* `now_s`: the time (CLOCK_REALTIME) when the first pass begins. */
+struct touched *touched_new(int64_t now_s);
 void touched_free(struct touched *t); /* NULL is fine */
-bool touched_has(const struct touched *t, struct inode id); /* NULL: false */
+
+/*
+ * A pass begins: the names in the area of held files that may have been written since they
+ * were sent last are added to c (may be NULL).  `frozen`: nobody writes any more, so that
+ * files mapped for writing count whatever the ctime.  After a failure nothing is known of
+ * this pass.
+ */
+int touched_look(struct touched *t, int root, const char *root_path, const struct held *held,
+		 bool frozen, int64_t now_s, struct changes *c, struct err *e);
+
+/* Was it met by the last look?  Safe from several threads.  NULL: false. */
+bool touched_has(const struct touched *t, struct inode id);
 
 #endif

@@ -7,7 +7,7 @@
 . "$(dirname "$0")/../lib.sh"
 lab_start --vz 2G --image mini a b c
 IP=10.77.2.3
-KINDS=${LIVE_SHARED_KINDS:-private=32 thp=16 stack=8 file=8 shared=32 memfd=16 memfd=4 closed=8 sysv=16 posix=16 ghost=4 disk=8}
+KINDS=${LIVE_SHARED_KINDS:-private=32 thp=16 stack=8 file=8 shared=32 memfd=16 memfd=4 closed=8 sysv=16 posix=16 named=4 ghost=4 disk=8 shut=4 aio=8}
 
 moved() { # FROM TO [OPTION...]
 	local from=$1 to=$2

@@ -2,6 +2,7 @@
 /* tests/payload/area.c - the kinds of memory, see memcheck.h and usage() in memcheck.c. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +11,8 @@
 #include <sys/mman.h>
 #include <sys/shm.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "memcheck.h"
@@ -178,6 +181,28 @@ static void make_disk(struct area *a)
 	map(a, MAP_SHARED);
 }
 
+/* Only mapped: nothing else tells that it is written. */
+static void make_named(struct area *a)
+{
+	make_file_in(a, "/dev/shm", true);
+	map(a, MAP_SHARED);
+}
+
+/* Dirty and read-only whenever somebody looks. */
+static void make_shut(struct area *a)
+{
+	make_disk(a);
+	a->shut = true;
+}
+
+/* As databases write their files: past the page cache where that is possible, and never closed. */
+static void make_aio(struct area *a)
+{
+	make_file_in(a, "/var/tmp", true);
+	(void)fcntl(a->fd, F_SETFL, O_DIRECT);
+	a->aio = true;
+}
+
 static void make_file(struct area *a)
 {
 	make_file_in(a, "/var/tmp", true);
@@ -197,6 +222,7 @@ void area_make(struct area *a, const char *kind, size_t len)
 		{ "closed", make_closed },   { "sysv", make_sysv },   { "posix", make_posix },
 		{ "ghost", make_ghost },     { "disk", make_disk },   { "file", make_file },
 		{ "locked", make_locked },   { "sparse", make_sparse }, { "guard", make_guard },
+		{ "named", make_named },     { "shut", make_shut },	{ "aio", make_aio },
 	};
 	static uint64_t made;
 
@@ -226,6 +252,27 @@ void area_enter(struct area *a)
 		die("mlock");
 	if (a->guard)
 		signal(SIGUSR1, want_guard);
+	if (a->aio && syscall(SYS_io_setup, 8L, &a->aio_ctx) < 0)
+		die("io_setup");
+}
+
+/* A completion that got lost would be waited for in vain: then it is written again. */
+const char *area_submit(struct area *a, const void *page, size_t number)
+{
+	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = (uint32_t)a->fd,
+			   .aio_buf = (uintptr_t)page, .aio_nbytes = PAGE,
+			   .aio_offset = (int64_t)number * PAGE };
+	struct timespec patience = { .tv_sec = 2 };
+	struct iocb *list = &cb;
+	struct io_event done = { .res = 0 };
+
+	for (int i = 0; i < 10; i++) {
+		if (syscall(SYS_io_submit, a->aio_ctx, 1L, &list) != 1 && errno != EAGAIN && errno != EINTR)
+			return "io_submit failed";
+		if (syscall(SYS_io_getevents, a->aio_ctx, 1L, 1L, &done, &patience) == 1)
+			return done.res == PAGE ? NULL : "a write failed";
+	}
+	return "a write does not end";
 }
 
 /* KiB that this process has locked. */

@@ -33,7 +33,9 @@ static void usage(void)
 	      "  shared              anonymous shared memory of two processes\n"
 	      "  memfd closed        memfd with seals, also written through its descriptor; descriptor closed\n"
 	      "  sysv posix ghost    System V, /dev/shm, /dev/shm with its name removed\n"
-	      "  disk                shared mapping of a file\n"
+	      "  named               /dev/shm, only mapped\n"
+	      "  disk shut           shared mapping of a file; read-only but for the moments of writing\n"
+	      "  aio                 a file, written by io_submit past the page cache, never closed\n"
 	      "-r: every worker writes so many pages a second (1000); -s: sweeps take so long (1000)\n"
 	      "-f: so many children a second are born and end; -x: after so long a page becomes stale\n"
 	      "A client that sends `ok?' gets `ok writes=N sweeps=N workers=N seq=N' or `bad WHERE: WHAT'.\n",
@@ -173,12 +175,28 @@ static uint64_t *page_of(const struct area *a, size_t page)
 	return (uint64_t *)(void *)(a->base + page * PAGE);
 }
 
+static void may_write(struct worker *w, bool may)
+{
+	if (mprotect(w->a->base, w->a->pages * PAGE, may ? PROT_READ | PROT_WRITE : PROT_READ) < 0)
+		bad(w, "mprotect failed");
+}
+
 static void page_write(struct worker *w, size_t page, uint64_t gen)
 {
 	struct area *a = w->a;
-	uint64_t room[WORDS];
+	_Alignas(PAGE) uint64_t room[WORDS];
+	const char *wrong;
 
-	if (a->drop && is_zero(page, gen)) {
+	if (a->aio) {
+		page_fill(room, a, page, gen);
+		wrong = area_submit(a, room, page);
+		if (wrong)
+			bad(w, wrong);
+	} else if (a->shut) {
+		may_write(w, true);
+		page_fill(page_of(a, page), a, page, gen);
+		may_write(w, false);
+	} else if (a->drop && is_zero(page, gen)) {
 		int ret = a->fd >= 0 ? fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 						 (off_t)page * PAGE, PAGE)
 				     : madvise(page_of(a, page), PAGE, MADV_DONTNEED);
@@ -211,18 +229,20 @@ static void check_page(struct worker *w, size_t page)
 	unsigned s = (unsigned)(page % w->a->stripes);
 	const struct stripe *st = &w->all[s];
 	_Atomic uint64_t *writes = &w->a->state[s].writes;
-	const uint64_t *p = page_of(w->a, page);
+	_Alignas(PAGE) uint64_t room[WORDS];
+	const uint64_t *p = w->a->aio ? room : page_of(w->a, page);
 	size_t k = page / w->a->stripes;
-	uint64_t before = *writes, room[WORDS], gen = page < w->a->written ? gen_at(st, k, before) : 0;
+	uint64_t before = *writes, gen = page < w->a->written ? gen_at(st, k, before) : 0;
 
-	if (w->a->by_fd && page % 8 == 3) {
+	if (w->a->aio || (w->a->by_fd && page % 8 == 3)) {
 		if (pread(w->a->fd, room, PAGE, (off_t)page * PAGE) != PAGE)
 			bad(w, "pread failed");
 		p = room;
 	}
 	if (page_is(p, w->a, page, gen))
 		return;
-	memcpy(room, p, PAGE);
+	if (p != room)
+		memcpy(room, p, PAGE);
 	if (page >= w->a->written || gen_at(st, k, *writes + 1) == gen)
 		page_bad(w, page, room, gen, gen);
 }
@@ -282,8 +302,12 @@ static void fill(struct worker *w)
 {
 	struct area *a = w->a;
 
-	for (size_t page = w->stripe; page < a->pages; page += a->stripes)
-		page_fill(page_of(a, page), a, page, 0);
+	for (size_t page = w->stripe; page < a->pages; page += a->stripes) {
+		if (a->aio)
+			page_write(w, page, 0);
+		else
+			page_fill(page_of(a, page), a, page, 0);
+	}
 	if (strcmp(a->kind, "file") == 0) {
 		if (fsync(a->fd) < 0 || mmap(a->base, a->pages * PAGE, PROT_READ | PROT_WRITE,
 					     MAP_PRIVATE | MAP_FIXED, a->fd, 0) == MAP_FAILED)

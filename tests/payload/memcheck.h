@@ -49,6 +49,9 @@ struct area {
 	bool locked;	 /* by mlock, in the worker */
 	bool guard, guarded; /* may have a guard region behind it, and has */
 	bool drop;	 /* pages that become zero are given back to the kernel instead */
+	bool aio;	 /* is not mapped: written by io_submit, read by pread */
+	bool shut;	 /* its mapping is read-only but for the moment of a write */
+	unsigned long aio_ctx; /* of a worker */
 	size_t shmat_len;
 	unsigned threads; /* stripes are threads with the area on their stacks */
 	mode_t mode;
@@ -58,6 +61,8 @@ struct area {
 void area_make(struct area *a, const char *kind, size_t len);
 /* In a worker, before the first use. */
 void area_enter(struct area *a);
+/* aio: writes one page of PAGE-aligned memory, or says what is wrong. */
+const char *area_submit(struct area *a, const void *page, size_t number);
 /* What is true of the object beside its pages (seals, size, position, owner): NULL, or what is wrong. */
 const char *area_wrong(struct area *a);
 /* The maker gives up its own hold. */

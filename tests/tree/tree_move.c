@@ -6,8 +6,8 @@
  *	tree-move [OPTION...] send SRC COMMAND...	the far end is COMMAND's stdin and stdout
  *	tree-move [OPTION...] recv DST			the far end, on stdin and stdout
  *
- * Commands come on stdin, one a line: first | next | last [PID...] | measure MS |
- * progress | quit; each is answered with one line of key=value.  Exit code 0, or 1 with
+ * Commands come on stdin, one a line: first | next [PID...] | last [PID...] |
+ * measure MS | progress | quit; each is answered with one line of key=value.  Exit code 0, or 1 with
  * the error on stderr.
  *
  * Options: -e RULE exclude (repeatable)  -j no journal  -m N journal_max  -n N streams
@@ -199,21 +199,23 @@ static int run_pass(struct tree_source *s, struct peer **peer, unsigned n, const
 	struct err e = ERR_INIT;
 	struct tree_stats st;
 	uint64_t left = 0;
-	pid_t pids[64];
-	size_t n_pids = 0;
+	own_held struct held held = HELD_INIT;
 	char *save = NULL;
 	int ret = -1;
 
-	for (char *w = strtok_r(args, " ", &save); w && n_pids < 64;
-	     w = strtok_r(NULL, " ", &save))
-		pids[n_pids++] = atoi(w);
+	for (char *w = strtok_r(args, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
+		pid_t pid = atoi(w);
+
+		if (held_look(&held, &pid, 1, &e) < 0)
+			return fail(&e);
+	}
 	if (call_pass(peer[0], &e) == 0) {
 		if (!strcmp(cmd, "first"))
 			ret = tree_source_first(s, peer, n, &st, &e);
 		else if (!strcmp(cmd, "next"))
-			ret = tree_source_next(s, peer, n, &st, &left, &e);
+			ret = tree_source_next(s, peer, n, &held, &st, &left, &e);
 		else
-			ret = tree_source_last(s, peer, n, pids, n_pids, &st, &e);
+			ret = tree_source_last(s, peer, n, &held, &st, &e);
 	}
 	if (ret < 0 || await_reply(peer[0], &e) < 0)
 		return fail(&e);
