@@ -31,6 +31,8 @@ static const struct command commands[] = {
 	{ PCTL_SET, "set", "ID", 1, 1, pctl_set, "change its settings, those of a running one at once" },
 	{ PCTL_MOUNT, "mount", "ID", 1, 1, pctl_mount, "mount its tree without starting it" },
 	{ PCTL_UMOUNT, "umount", "ID", 1, 1, pctl_umount, "unmount it" },
+	{ PCTL_BOOT, "boot", "", 0, 0, pctl_boot, "start all with ONBOOT=yes, as when the server starts" },
+	{ PCTL_SHUTDOWN, "shutdown", "", 0, 0, pctl_shutdown, "stop all, as when the server stops" },
 };
 
 static void help_all(FILE *out)
@@ -46,7 +48,7 @@ static void help_all(FILE *out)
 
 static void help_one(FILE *out, const struct command *c)
 {
-	fprintf(out, "usage: pctl %s %s [options]: %s\n\n", c->name, c->words, c->help);
+	fprintf(out, "usage: pctl %s %s%s[options]: %s\n\n", c->name, c->words, *c->words ? " " : "", c->help);
 	pctl_help(out, c->bit);
 }
 
@@ -71,7 +73,7 @@ static int run(const struct command *c, const struct pctl_args *a)
 	if (pctl_arg(a, "verbose"))
 		pctl_log_to_stderr(NULL);
 	if (a->words.n < c->min || a->words.n > c->max) {
-		err_set(&e, ERR_USAGE, "pctl %s takes %s", c->name, c->words);
+		err_set(&e, ERR_USAGE, "pctl %s takes %s", c->name, *c->words ? c->words : "no ID");
 		err_hint(&e, "pctl %s --help", c->name);
 		return pctl_fail("pctl", &e);
 	}

@@ -31,7 +31,9 @@ enum pctl_command {
 	PCTL_SET = 1u << 9,
 	PCTL_MOUNT = 1u << 10,
 	PCTL_UMOUNT = 1u << 11,
-	PCTL_ALL = (1u << 12) - 1,
+	PCTL_BOOT = 1u << 12,
+	PCTL_SHUTDOWN = 1u << 13,
+	PCTL_ALL = (1u << 14) - 1,
 };
 
 /* What a parameter's option does with the value that the config has. */
@@ -92,6 +94,11 @@ int pctl_status(const struct pctl_args *a, struct err *e);
 int pctl_exec(const struct pctl_args *a, struct err *e);
 int pctl_enter(const struct pctl_args *a, struct err *e);
 int pctl_set(const struct pctl_args *a, struct err *e);
+int pctl_boot(const struct pctl_args *a, struct err *e);
+int pctl_shutdown(const struct pctl_args *a, struct err *e);
+
+/* Says so when this server's init would not run `pctl boot`. */
+void pctl_check_onboot_unit(void);
 
 /* For the small programs: warnings to stderr with the program's name before them. */
 void pctl_log_to_stderr(const char *program);

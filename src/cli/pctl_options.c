@@ -43,6 +43,7 @@ const struct pctl_option pctl_options[] = {
 	{ 0, "rate", "DEV:CLASS:KBIT", NEW, PCTL_PUT, "RATE",
 	  "network rate (where vz.conf says TRAFFIC_SHAPING=yes)" },
 	{ 0, "onboot", "yes|no", NEW, PCTL_PUT, "ONBOOT", "start it when the server starts" },
+	{ 0, "bootorder", "N", NEW, PCTL_PUT, "BOOTORDER", "the higher, the earlier it is started then" },
 	{ 0, "capability", "NAME:on|off…", NEW, PCTL_PUT, "CAPABILITY", "capabilities" },
 	{ 0, "environment", "K=V…", NEW, PCTL_PUT, "VE_ENVIRONMENT", "for its first process" },
 	{ 0, "description", "TEXT", NEW, PCTL_PUT, "DESCRIPTION", "a note" },
@@ -50,7 +51,7 @@ const struct pctl_option pctl_options[] = {
 	{ 0, "wait", NULL, PCTL_START | PCTL_RESTART, PCTL_OPTION, NULL,
 	  "until its init says that the start is complete" },
 	{ 0, "fast", NULL, PCTL_STOP | PCTL_RESTART, PCTL_OPTION, NULL, "kill it at once" },
-	{ 't', "timeout", "SECONDS", PCTL_STOP | PCTL_RESTART | PCTL_START, PCTL_OPTION, NULL,
+	{ 't', "timeout", "SECONDS", PCTL_STOP | PCTL_RESTART | PCTL_START | PCTL_SHUTDOWN, PCTL_OPTION, NULL,
 	  "kill it after that time (default 60)" },
 	{ 'o', "output", "FIELDS", PCTL_LIST, PCTL_OPTION, NULL,
 	  "which columns: ctid,status,name,hostname,ip,nproc,private,root,live,\n"

@@ -112,6 +112,8 @@ int pctl_set(const struct pctl_args *a, struct err *e)
 	ret = vz_lock(ct.id, "setting", NULL, &lock, e);
 	if (ret == 0)
 		ret = set_it(a, &ct, e);
+	if (ret == 0 && pctl_arg(a, "onboot"))
+		pctl_check_onboot_unit();
 	vz_unlock(ct.id, &lock);
 	ct_fini(&ct);
 	return ret;
