@@ -40,6 +40,48 @@ static char *find_program(const char *name)
 	return NULL;
 }
 
+bool spawn_has(const char *name)
+{
+	own_free char *file = find_program(name);
+
+	return file != NULL;
+}
+
+/* Debian's packages, where they are called otherwise than their programs. */
+static const char *package_of(const char *program)
+{
+	static const char *const row[][2] = {
+		{ "nft", "nftables" },
+		{ "iptables-legacy-save", "iptables" },
+		{ "iptables-legacy-restore", "iptables" },
+		{ "ip6tables-legacy-save", "iptables" },
+		{ "ip6tables-legacy-restore", "iptables" },
+		{ "qemu-img", "qemu-utils" },
+		{ "qemu-storage-daemon", "qemu-system-common" },
+		{ "virsh", "libvirt-clients" },
+		{ "guestfish", "libguestfs-tools" },
+		{ "ssh", "openssh-client" },
+		{ "tc", "iproute2" },
+		{ "nsenter", "util-linux" },
+	};
+
+	for (size_t i = 0; i < array_len(row); i++) {
+		if (!strcmp(row[i][0], program))
+			return row[i][1];
+	}
+	return program;
+}
+
+int spawn_absent(const char *name, struct err *e)
+{
+	err_set(e, ERR_CHILD, "the program %s is not here", name);
+	if (e)
+		e->sys = ENOENT;
+	if (strchr(name, '/'))
+		return -1;
+	return err_hint(e, "install it (Debian: apt-get install %s), or put it in PATH", package_of(name));
+}
+
 static bool same_key(const char *a, const char *b)
 {
 	size_t n = strcspn(b, "=");
@@ -198,10 +240,8 @@ int child_start(struct child *c, const struct spawn *s, struct err *e)
 
 	*c = (struct child)CHILD_INIT;
 	strncat(c->name, slash ? slash + 1 : s->argv[0], sizeof(c->name) - 1);
-	if (!file) {
-		err_set(e, ERR_ABSENT, "the program %s is not here", s->argv[0]);
-		return err_hint(e, "install it, or put it in PATH");
-	}
+	if (!file)
+		return spawn_absent(s->argv[0], e);
 	if (s->netns) {
 		netns = open(s->netns, O_RDONLY | O_CLOEXEC);
 		if (netns < 0)
@@ -408,7 +448,7 @@ int spawn_become(const char *const *argv, struct err *e)
 	own_free char *file = find_program(argv[0]);
 
 	if (!file)
-		return err_set(e, ERR_ABSENT, "there is no program %s", argv[0]);
+		return spawn_absent(argv[0], e);
 	syscall(SYS_close_range, 3, ~0u, 4 /* CLOSE_RANGE_CLOEXEC */);
 	execve(file, (char *const *)(uintptr_t)argv, environ);
 	return err_sys(e, "cannot start %s", argv[0]);

@@ -46,7 +46,14 @@ struct child {
 #define CHILD_INIT { .pid = 0, .in = -1, .out = -1, .err = -1 }
 #define own_child __attribute__((cleanup(child_fini)))
 
-/* Starts it; an exec failure is reported here, as ERR_ABSENT when there is no
+/* Is there such a program? */
+bool spawn_has(const char *name);
+
+/* Sets e to what child_start says of one that is not there: ERR_CHILD with .sys ENOENT, and how
+ * to install it; returns -1. */
+int spawn_absent(const char *name, struct err *e);
+
+/* Starts it; an exec failure is reported here, as spawn_absent does when there is no
  * such program. */
 int child_start(struct child *c, const struct spawn *s, struct err *e);
 

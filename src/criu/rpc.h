@@ -67,7 +67,7 @@ int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
  * for the request that it is there for. */
 int criu_ready(struct criu *c, struct err *e);
 
-/* Starts one, asks, ends it.  Fails with ERR_ABSENT when there is no CRIU. */
+/* Starts one, asks, ends it.  Fails with .sys ENOENT when there is no CRIU. */
 int criu_version(const char *program, int *version, struct err *e);
 
 /* Packs and unpacks as criu_call does: pure, for tests.  *out is the caller's. */

@@ -144,6 +144,13 @@ struct engine_ops {
 	 * ERR_EXISTS when id, path or config is taken, ERR_NAME_USED for the name. */
 	int (*plan_home)(const struct ct_desc *d, struct ct *out, struct err *e);
 
+	/* Destination, while the container runs at the source.  Tries what adopt and (start) hold
+	 * will need here, with a throw-away one that has nothing inside: its directories are
+	 * written to, the runtime creates it with the limits and bridges of the config, and all
+	 * is taken away again.  The error is what they would have said; ERR_LAYOUT when the
+	 * runtime is missing.  NULL: there is nothing to try. */
+	int (*rehearse)(const struct ct *home, const struct ct_desc *d, bool start, struct err *e);
+
 	/* Destination.  Registers it: config (NAME, VE_PRIVATE, VE_ROOT fitted to this
 	 * server), scripts, name, limits on the private area.  The private area
 	 * exists.  Atomic: after a failure nothing is registered. */

@@ -79,11 +79,8 @@ static int run_silent(const char *const *argv, const char *log, struct err *e)
 	s.err = SPAWN_NULL;
 	s.outlive = true; /* a death in the middle leaves what `stop` can clear, not half of it */
 	unlink(log);
-	if (child_start(&c, &s, e) < 0) {
-		if (e && e->code == ERR_ABSENT)
-			err_hint(e, "install runc: containers of this server are run by it");
+	if (child_start(&c, &s, e) < 0)
 		return -1;
-	}
 	if (child_wait(&c, RUNC_TIMEOUT_MS, &status, e) < 0)
 		return -1;
 	if (!status)

@@ -22,6 +22,7 @@ const struct engine_ops vz_engine = {
 	.describe = vz_describe,
 	.retire = vz_retire,
 	.plan_home = vz_plan_home,
+	.rehearse = vz_rehearse,
 	.adopt = vz_adopt,
 	.disown = vz_disown,
 	.hold = vz_hold,

@@ -71,6 +71,9 @@ int vz_stage(struct vz *v, struct err *e);
  * config and no complete set of parts. */
 int vz_clear(const struct ct *ct, struct err *e);
 
+/* See struct engine_ops. */
+int vz_rehearse(const struct ct *home, const struct ct_desc *d, bool start, struct err *e);
+
 int vz_hold(const struct ct *ct, struct err *e);
 int vz_let_run(const struct ct *ct, struct err *e);
 int vz_unhold(const struct ct *ct, struct err *e);

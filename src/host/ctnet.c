@@ -231,7 +231,7 @@ int ctnet_prepare(const struct ctnet *n, struct err *e)
 
 	for (size_t i = 0; i < n->n; i++)
 		routed = routed || is_routed(&n->ifs[i]);
-	if (routed && uplink_prepare(&n->uplinks, e) < 0)
+	if (routed && (n->rehearsal ? uplink_may_forward(e) : uplink_prepare(&n->uplinks, e)) < 0)
 		return -1;
 	if (netns_make(n->netns, e) < 0)
 		return -1;

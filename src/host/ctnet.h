@@ -45,6 +45,7 @@ struct ctnet {
 	size_t n;
 	struct strv uplinks;	/* that answer for routed addresses; empty: found by the host's
 				 * own addresses and default route */
+	bool rehearsal;		/* nothing of the host's own settings is changed */
 	bool keep_mptcp;	/* else it is off inside: CRIU cannot dump such sockets */
 };
 

@@ -201,6 +201,23 @@ static int take_filters(struct netstate *s, int ns_fd, const char *netns, struct
 		      : 0;
 }
 
+int netstate_programs(struct strv *out, const char *netns, struct err *e)
+{
+	own_fd int fd = open_ns(netns, e);
+	struct legacy old = { false, false };
+	bool tables;
+
+	if (fd < 0 || has_tables(fd, &tables, e) < 0 || netns_call(fd, has_legacy, &old, e) < 0)
+		return -1;
+	if (tables)
+		strv_add(out, "nft");
+	if (old.v4)
+		strv_add(out, "iptables-legacy-restore");
+	if (old.v6)
+		strv_add(out, "ip6tables-legacy-restore");
+	return 0;
+}
+
 static int put_filters(const struct netstate *s, int ns_fd, const char *netns, struct err *e)
 {
 	bool tables;

@@ -40,6 +40,9 @@ int netstate_take(struct netstate *out, const char *netns, struct err *e);
 /* Makes another namespace so.  Again is fine. */
 int netstate_apply(const struct netstate *s, const char *netns, struct err *e);
 
+/* The programs that netstate_apply will need for it there. */
+int netstate_programs(struct strv *out, const char *netns, struct err *e);
+
 /* Interfaces in it beside lo, those of `known` and the kernel's own fallback devices. */
 int netstate_strangers(struct strv *out, const char *netns, const struct strv *known,
 		       struct err *e);

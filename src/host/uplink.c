@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "host/uplink.h"
 
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <inttypes.h>
 #include <net/if.h>
@@ -118,6 +119,16 @@ int uplink_prepare(const struct strv *named, struct err *e)
 	if (sysctl_set("net/ipv4/ip_forward", "1", e) < 0)
 		return err_wrap(e, "the host does not forward");
 	return 0;
+}
+
+int uplink_may_forward(struct err *e)
+{
+	own_fd int fd = -1;
+
+	if (sysctl_number("net/ipv4/ip_forward", 0) == 1)
+		return 0;
+	fd = open("/proc/sys/net/ipv4/ip_forward", O_WRONLY | O_CLOEXEC);
+	return fd >= 0 ? 0 : err_sys(e, "the host does not forward: cannot set net/ipv4/ip_forward");
 }
 
 static int shape_one(const char *netns, const char *dev, const char *rate, struct err *e)

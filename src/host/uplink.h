@@ -25,6 +25,8 @@ void uplink_of(struct nl *nl, const struct strv *named, const struct ip *ip, str
 /* Forwarding on; on every uplink immediate answers for others' addresses.  An interface
  * that learns its own address from router advertisements goes on doing so. */
 int uplink_prepare(const struct strv *named, struct err *e);
+/* Could it?  Changes nothing. */
+int uplink_may_forward(struct err *e);
 
 /* Both directions of a veth pair at most that fast, by `tc`; one log line when it cannot. */
 void rate_shape(int ns_fd, const char *host_dev, const char *inside_dev, uint64_t rate_bps);

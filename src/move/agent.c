@@ -136,7 +136,7 @@ static int on_open(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
 	struct msg_opened m = { .stale = STRV_INIT };
-	struct err taken = ERR_INIT;
+	struct err taken = ERR_INIT, lack = ERR_INIT;
 	int ret = -1;
 
 	msg_open_fini(&a->open);
@@ -145,8 +145,7 @@ static int on_open(struct agent *a, const struct frame *f, struct err *e)
 		return -1;
 	a->ops = engine_by_name(a->open.desc.engine);
 	if (!a->ops || !a->ops->present()) {
-		err_set(e, ERR_UNSUPPORTED, "this server has no %s containers",
-			a->open.desc.engine);
+		err_set(e, ERR_LAYOUT, "this server has no %s containers", a->open.desc.engine);
 		return err_hint(e, "set the engine up there, or choose another server");
 	}
 	if (settle_stale(a, &m.stale, e) < 0 ||
@@ -155,6 +154,8 @@ static int on_open(struct agent *a, const struct frame *f, struct err *e)
 	/* Why it cannot be had stands in the facts. */
 	if (a->ops->plan_home(&a->open.desc, &a->home, &taken) == 0)
 		m.facts.kept_bytes = dest_kept_bytes(a->ops, &a->home);
+	if (journal_may_write(&lack) < 0)
+		facts_add_lack(&m.facts, &lack);
 	msg_opened_put(&b, &m);
 	a->state = AT_OPENED;
 	ret = peer_reply(a->peer, f->id, &b, e);

@@ -126,6 +126,18 @@ static void load(struct journal *j, const char *text)
 	j->state = state ? state_of_word(state) : JOURNAL_ACTIVE;
 }
 
+int journal_may_write(struct err *e)
+{
+	own_fd int fd = -1;
+
+	if (path_mkdirs(journal_dir(), 0700, e) < 0)
+		return -1;
+	fd = open(journal_dir(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	if (fd >= 0 || errno == EOPNOTSUPP)
+		return 0;
+	return err_sys(e, "cannot write a journal into %s", journal_dir());
+}
+
 int journal_create(const char *id, enum journal_role role, struct journal **out,
 		   struct err *e)
 {

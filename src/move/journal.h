@@ -53,6 +53,9 @@ bool journal_id_ok(const char *id);
 int journal_create(const char *id, enum journal_role role, struct journal **out,
 		   struct err *e);
 
+/* Could one be created?  Creates nothing. */
+int journal_may_write(struct err *e);
+
 /* An existing one.  ERR_ABSENT; ERR_LOCKED when its process lives (*owner, may be NULL). */
 int journal_resume(const char *id, enum journal_role role, struct journal **out, pid_t *owner,
 		 struct err *e);

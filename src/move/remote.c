@@ -78,7 +78,7 @@ static int say_hello(struct remote *r, int silence_ms, struct err *e)
 		return -1;
 	if (r->hello.version == PROTO_VERSION)
 		return 0;
-	err_set(e, ERR_UNSUPPORTED, "pmigrate %s on %s speaks protocol %u, this one %u",
+	err_set(e, ERR_PROTO, "pmigrate %s on %s speaks protocol %u, this one %u",
 		r->hello.program, peer_name(r->peer), r->hello.version, PROTO_VERSION);
 	return err_hint(e, "install the same version on both servers");
 }

@@ -98,6 +98,19 @@ static void check_place(const struct ask *a)
 		      t->home_problem ? t->home_problem : "there is no place for it");
 }
 
+/* It was tried there. */
+static void check_lacks(const struct ask *a)
+{
+	const struct facts *t = a->there;
+
+	for (uint32_t i = 0; i < t->n_lacks; i++)
+		findings_fail(a->out, a->j, 0, false, "tried", t->lack[i].code, t->lack[i].hint, "%s: %s",
+			      there_name(a), t->lack[i].text);
+	if (!t->n_lacks && t->home_code == ERR_NONE && a->n->start)
+		findings_note(a->out, FINDING_PASS, "tried", "a container of nothing starts on %s",
+			      there_name(a));
+}
+
 static void check_bind_mounts(const struct ask *a)
 {
 	own_free char *list = NULL;
@@ -414,7 +427,7 @@ void check_all(const struct job *j, const struct need *n, const struct facts *he
 	       const struct facts *there, struct findings *out)
 {
 	static check_fn *const checks[] = {
-		check_engine,	check_place,	 check_bind_mounts, check_licence,
+		check_engine,	check_place,	 check_lacks,	    check_bind_mounts, check_licence,
 		check_modules,	check_criu,	 check_cpu,	    check_cgroup,
 		check_technologies, check_disk,	 check_addresses,   check_name,
 		check_mount_script, check_templates, check_rate,	    check_resources,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "plan/facts.h"
 
+#include <string.h>
+
 #include "base/own.h"
 #include "plan/codec.h"
 #include "wire/proto.h"
@@ -30,7 +32,24 @@ void facts_fini(struct facts *f)
 	free(f->root);
 	free(f->home_problem);
 	free(f->name_problem);
+	for (uint32_t i = 0; i < f->n_lacks; i++) {
+		free(f->lack[i].text);
+		free(f->lack[i].hint);
+	}
+	free(f->lack);
 	facts_init(f);
+}
+
+void facts_add_lack(struct facts *f, const struct err *why)
+{
+	if (f->n_lacks == FACTS_LACKS_MAX)
+		return;
+	f->lack = xrealloc(f->lack, (f->n_lacks + 1) * sizeof(*f->lack));
+	f->lack[f->n_lacks++] = (struct lack){
+		.code = why->code,
+		.text = xstrdup(why->msg),
+		.hint = *why->hint ? xstrdup(why->hint) : NULL,
+	};
 }
 
 /* ERR_NONE is 0 on the wire, the others as in ABORT. */
@@ -44,6 +63,34 @@ static enum err_code get_code(struct reader *r)
 	uint16_t code = get_u16(r);
 
 	return code ? proto_code_to_err(code) : ERR_NONE;
+}
+
+static void put_lacks(struct buf *b, const struct facts *f)
+{
+	buf_put_u32(b, f->n_lacks);
+	for (uint32_t i = 0; i < f->n_lacks; i++) {
+		put_code(b, f->lack[i].code);
+		codec_put_text(b, f->lack[i].text);
+		codec_put_text(b, f->lack[i].hint);
+	}
+}
+
+static void get_lacks(struct reader *r, struct facts *f)
+{
+	uint32_t n = get_u32(r);
+
+	if (n > FACTS_LACKS_MAX)
+		r->bad = true;
+	for (uint32_t i = 0; i < n && !r->bad; i++) {
+		struct lack l = { .code = get_code(r) };
+
+		l.text = codec_get_text(r);
+		l.hint = codec_get_text(r);
+		f->lack = xrealloc(f->lack, (i + 1) * sizeof(*f->lack));
+		f->lack[f->n_lacks++] = l;
+		if (l.code == ERR_NONE || !l.text)
+			r->bad = true;
+	}
 }
 
 static unsigned get_enum(struct reader *r, unsigned max)
@@ -90,6 +137,7 @@ void facts_put(struct buf *b, const struct facts *f)
 	codec_put_text(b, f->home_problem);
 	put_code(b, f->name_code);
 	codec_put_text(b, f->name_problem);
+	put_lacks(b, f);
 }
 
 int facts_get(struct reader *r, struct facts *f, struct err *e)
@@ -128,6 +176,7 @@ int facts_get(struct reader *r, struct facts *f, struct err *e)
 	f->home_problem = codec_get_text(r);
 	f->name_code = get_code(r);
 	f->name_problem = codec_get_text(r);
+	get_lacks(r, f);
 	if (r->bad || !f->hostname || !f->machine || !f->arch || !f->kernel) {
 		facts_fini(f);
 		return err_set(e, ERR_PROTO, "what the server offers arrived garbled");

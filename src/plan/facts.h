@@ -21,6 +21,15 @@ enum cgroup_mode { CGROUP_NONE = 0, CGROUP_V1, CGROUP_HYBRID, CGROUP_V2 };
 /* /etc/vz/licenses, see pmigrate(1). */
 enum licence_state { LICENCE_NONE = 0, LICENCE_VALID, LICENCE_EXPIRED, LICENCE_BROKEN };
 
+/* Something that a container needs here and would not find, as it would fail later. */
+struct lack {
+	enum err_code code;
+	char *text;
+	char *hint; /* or NULL */
+};
+
+enum { FACTS_LACKS_MAX = 64 };
+
 struct facts {
 	char *hostname;
 	char *machine;		/* boot id and network namespace: equal = the same server */
@@ -61,12 +70,16 @@ struct facts {
 	char *home_problem;	/* who has id, path or config */
 	enum err_code name_code;
 	char *name_problem;	/* who has the name */
+	struct lack *lack;
+	uint32_t n_lacks;
 };
 
 #define own_facts __attribute__((cleanup(facts_fini)))
 
 void facts_init(struct facts *f);
 void facts_fini(struct facts *f);
+/* Takes code, text and hint from `why`. */
+void facts_add_lack(struct facts *f, const struct err *why);
 void facts_put(struct buf *b, const struct facts *f);
 /* Leaves *f empty on failure. */
 int facts_get(struct reader *r, struct facts *f, struct err *e);

@@ -24,6 +24,7 @@
 #include "engine/template.h"
 #include "host/addresses.h"
 #include "host/machine.h"
+#include "host/netstate.h"
 #include "host/space.h"
 #include "plan/licence.h"
 #include "plan/tech.h"
@@ -248,6 +249,20 @@ static char *criu_check(void)
 	return xstrdup(e.msg);
 }
 
+/* What the move will start at the other end beside the engine's and CRIU. */
+static void take_programs(const struct ct *ct, struct need *n)
+{
+	const struct engine_ops *ops = engine_by_name(ct->engine);
+	own_ct_parts struct ct_parts parts = CT_PARTS_INIT;
+
+	if (!strcmp(ct->engine, "libvirt"))
+		strv_add(&n->programs, "qemu-img");
+	if (!n->online || !n->running || !ops || !ops->parts || ops->parts(ct, &parts, NULL) < 0)
+		return;
+	if (netstate_programs(&n->programs, parts.netns, NULL) < 0)
+		log_debug("the network of %s cannot be looked at yet", ct->id);
+}
+
 /* Of the files in a directory, wherever they lie. */
 static int files_used(int area, uint64_t *bytes, uint64_t *names, struct err *e)
 {
@@ -302,6 +317,7 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 	}
 	if (j->online)
 		out->criu_version = criu_here();
+	take_programs(ct, out);
 	strv_addv(&out->cpu_flags, (const char *const *)m.cpu_flags.item);
 	machine_fini(&m);
 	if (!strcmp(ct->engine, "libvirt")) /* files of other file systems are mounted there */
@@ -468,8 +484,31 @@ static void take_vz(const struct need *n, struct facts *f)
 		f->rate_classes = tech_rate_classes(classes);
 }
 
+/* What would be missed only when the container is stopped already. */
+static void take_lacks(const struct need *n, const struct ct_desc *d, const struct ct *home,
+		       struct facts *f)
+{
+	const struct engine_ops *ops = engine_by_name(d->engine);
+	struct err why = ERR_INIT;
+
+	if (geteuid() != 0) {
+		err_set(&why, ERR_SYS, "pmigrate runs as user %u there, not as root", (unsigned)geteuid());
+		err_hint(&why, "log in as root, or as a user who may run it by sudo");
+		facts_add_lack(f, &why);
+		return;
+	}
+	for (size_t i = 0; i < n->programs.n; i++) {
+		if (spawn_has(n->programs.item[i]))
+			continue;
+		spawn_absent(n->programs.item[i], &why);
+		facts_add_lack(f, &why);
+	}
+	if (ops->rehearse && ops->rehearse(home, d, n->start || n->online, &why) < 0)
+		facts_add_lack(f, &why);
+}
+
 /* Where would it live?  The id and path first, then the name, so that both are told. */
-static int take_home(const struct ct_desc *d, struct facts *f, struct err *e)
+static int take_home(const struct need *n, const struct ct_desc *d, struct facts *f, struct err *e)
 {
 	const struct engine_ops *ops = engine_by_name(d->engine);
 	struct ct_desc nameless = *d;
@@ -487,6 +526,7 @@ static int take_home(const struct ct_desc *d, struct facts *f, struct err *e)
 	}
 	f->private_area = home.private_area ? xstrdup(home.private_area) : NULL;
 	f->root = home.root ? xstrdup(home.root) : NULL;
+	take_lacks(n, d, &home, f);
 	ct_fini(&home);
 	if (d->name && ops->plan_home(d, &home, &why) < 0) {
 		f->name_code = why.code;
@@ -524,5 +564,5 @@ int facts_gather(const struct need *n, const struct ct_desc *d, struct facts *ou
 		out->criu_version = criu_here();
 		out->criu_problem = criu_check();
 	}
-	return d ? take_home(d, out, e) : 0;
+	return d ? take_home(n, d, out, e) : 0;
 }

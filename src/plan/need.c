@@ -25,6 +25,7 @@ void need_fini(struct need *n)
 	strv_fini(&n->filesystems);
 	strv_fini(&n->modules);
 	strv_fini(&n->cpu_flags);
+	strv_fini(&n->programs);
 	need_init(n);
 }
 
@@ -55,6 +56,7 @@ void need_put(struct buf *b, const struct need *n)
 	codec_put_list(b, &n->filesystems);
 	codec_put_list(b, &n->modules);
 	codec_put_list(b, &n->cpu_flags);
+	codec_put_list(b, &n->programs);
 }
 
 int need_get(struct reader *r, struct need *n, struct err *e)
@@ -85,6 +87,7 @@ int need_get(struct reader *r, struct need *n, struct err *e)
 	codec_get_list(r, &n->filesystems);
 	codec_get_list(r, &n->modules);
 	codec_get_list(r, &n->cpu_flags);
+	codec_get_list(r, &n->programs);
 	if (r->bad || !n->engine || !n->id || !n->arch || !n->kernel) {
 		need_fini(n);
 		return err_set(e, ERR_PROTO, "what the container needs arrived garbled");

@@ -42,6 +42,7 @@ struct need {
 	struct strv filesystems;/* types mounted inside, beyond the always present */
 	struct strv modules;	/* loaded here and of use to it: autofs4, nfs, sunrpc, … */
 	struct strv cpu_flags;	/* of /proc/cpuinfo here */
+	struct strv programs;	/* that the move will start there: "nft" */
 };
 
 #define own_need __attribute__((cleanup(need_fini)))

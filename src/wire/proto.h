@@ -17,7 +17,7 @@
 #define PROTO_GREETING "PMIGRATE-AGENT-1"
 
 enum {
-	PROTO_VERSION = 2,
+	PROTO_VERSION = 3,
 	PROTO_MAX_FRAME = 1u << 20, /* payload bytes */
 	PROTO_MAX_TEXT = 64u << 10, /* any single text */
 	PROTO_MAX_PATH = 4095,

@@ -85,6 +85,47 @@ must on b pctl create 101 --empty
 expect_exit 9 on a pmigrate c 101 c root@b --dry-run -f
 must on b pctl destroy 101
 
+# ---- what it will need there is tried before the first byte: it runs on, and nothing is left
+config ''
+refused() { # CODE TEXT [OPTION...]
+	local before code=$1 text=$2
+	shift 2
+	before=$(on a cat /run/runc/101/state.json)
+	expect_exit "$code" on a pmigrate c 101 c root@b "$@"
+	expect_out "failed: tried: b: $text"
+	expect_eq "$(on a cat /run/runc/101/state.json)" "$before" "the container that runs on"
+	expect_eq "$(on b sh -c 'ls -A /vz/private /run/pmigrate/vz /run/runc /run/netns; find /sys/fs/cgroup -path "*/vz/*" -type d' 2>/dev/null |
+		grep -v ':$' || :)" "" "what a rehearsal left"
+}
+runc=$(on b sh -c 'command -v runc')
+on b mv "$runc" /runc.off
+refused 37 'the program runc is not here' --dry-run
+refused 37 'the program runc is not here'
+expect_out 'apt-get install runc'
+put b "$runc" <<'END'
+#!/bin/sh
+case "$*" in *create*) echo 'time="x" level=error msg="no wheels"' >"$4"; exit 1 ;; esac
+exec /runc.off "$@"
+END
+on b chmod 755 "$runc"
+refused 52 'a container does not start here \(tried\): runc: no wheels'
+on b mv /runc.off "$runc"
+config 'NETIF="ifname=eth0,bridge=nobr"'
+refused 2 'a container does not start here .*nobr'
+config 'CPUMASK="4000"'
+refused 2 'a container does not start here .*4000'
+config ''
+for dir in /etc/vz/conf /var/lib/pmigrate /vz /proc/sys; do
+	on b sh -c 'mkdir -p "$0"; mount --bind "$0" "$0" && mount -o remount,bind,ro "$0"' $dir
+	[ $dir != /proc/sys ] || on b sh -c 'umount /proc/sys; echo 0 >/proc/sys/net/ipv4/ip_forward; mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys'
+	refused 2 ".*($dir|ip_forward).*Read-only file system"
+	on b umount $dir
+done
+# …and one that works changes no setting of the server
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run -v
+expect_out 'ok: tried: a container of nothing starts on b'
+expect_eq "$(on b cat /proc/sys/net/ipv4/ip_forward)" 0 "ip_forward after a dry run"
+
 # ---- 37: another engine
 expect_exit 37 on a pmigrate c 101 c root@b/podman:101 --dry-run
 

@@ -200,7 +200,9 @@ static void test_spawn_reads_and_fails(void **state)
 	assert_int_equal(spawn_read(spawn_argv("false"), NULL, 100, 5000, NULL, &code, &e), 0);
 	assert_int_equal(code, 1);
 	assert_int_equal(spawn_run(spawn_argv("no-such-program-here"), 5000, &e), -1);
-	assert_int_equal(e.code, ERR_ABSENT);
+	assert_int_equal(e.code, ERR_CHILD);
+	assert_int_equal(e.sys, ENOENT);
+	assert_non_null(strstr(e.hint, "apt-get install no-such-program-here"));
 	assert_int_equal(spawn_run(spawn_argv("sleep", "100"), 50, &e), -1);
 	assert_int_equal(e.code, ERR_TIMEOUT);
 }

@@ -127,6 +127,10 @@ static void id_taken(struct bed *b)
 	b->there.home_code = ERR_EXISTS;
 	replace(&b->there.home_problem, "101 exists");
 }
+static void no_runc(struct bed *b)
+{
+	facts_add_lack(&b->there, &(struct err){ .code = ERR_LAYOUT, .msg = "the program runc is not here" });
+}
 static void bind_mount(struct bed *b) { words(&b->n.bind_mounts, "/srv/data:/data"); }
 static void licence_full(struct bed *b) { b->there.running = 5; }
 static void licence_old(struct bed *b) { b->there.licence = LICENCE_EXPIRED; }
@@ -169,6 +173,7 @@ static const struct {
 	{ other_engine, "engine", ERR_LAYOUT, 0, false, false },
 	{ same_place, "place", ERR_SAME, 0, false, false },
 	{ id_taken, "place", ERR_EXISTS, 0, false, false },
+	{ no_runc, "tried", ERR_LAYOUT, 0, false, false },
 	{ bind_mount, "bindmount", ERR_BINDMOUNT, NODEPS_BINDMOUNT, false, false },
 	{ licence_full, "license", ERR_LICENSE, NODEPS_LICENSE, false, false },
 	{ licence_old, "license", ERR_LICENSE, NODEPS_LICENSE, false, false },
@@ -343,6 +348,9 @@ static void test_codecs(void **state)
 	bed_init(&b);
 	replace(&b.there.name_problem, "a\nb\x1b[0m");
 	b.there.name_code = ERR_NAME_USED;
+	facts_add_lack(&b.there, &(struct err){ .code = ERR_LAYOUT, .msg = "no runc", .hint = "get it" });
+	facts_add_lack(&b.there, &(struct err){ .code = ERR_SYS, .msg = "read-only" });
+	words(&b.n.programs, "nft");
 	need_put(&n1, &b.n);
 	r = reader_of(n1.data, n1.len);
 	assert_int_equal(need_get(&r, &n, NULL), 0);
@@ -357,6 +365,10 @@ static void test_codecs(void **state)
 	assert_true(reader_done(&r));
 	assert_int_equal(f.name_code, ERR_NAME_USED);
 	assert_string_equal(f.name_problem, "a?b?[0m");
+	assert_int_equal(f.n_lacks, 2);
+	assert_int_equal(f.lack[0].code, ERR_LAYOUT);
+	assert_string_equal(f.lack[0].hint, "get it");
+	assert_null(f.lack[1].hint);
 	facts_put(&f2, &f);
 	assert_memory_equal(f1.data, f2.data, f1.len);
 	facts_fini(&f);
