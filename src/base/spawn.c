@@ -159,6 +159,8 @@ static void __attribute__((noreturn)) child_side(const struct plan *p)
 		fcntl(s->pass_fd, F_SETFD, 0);
 	for (size_t i = 0; i < s->n_pass_fds; i++)
 		fcntl(s->pass_fds[i], F_SETFD, 0);
+	if (s->in_child && s->in_child() < 0)
+		goto fail;
 	execve(p->file, (char *const *)s->argv, p->env);
 fail:
 	sys = errno;

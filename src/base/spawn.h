@@ -31,6 +31,8 @@ struct spawn {
 	const char *netns;	 /* file of a network namespace to enter first, or NULL */
 	bool new_session;	 /* setsid(): no terminal, no signals of ours */
 	bool outlive;		 /* do not kill it when we die (default: SIGKILL) */
+	/* The last thing in the child before the program, async-signal-safe; NULL: nothing.  -1 and errno: it is not started. */
+	int (*in_child)(void);
 };
 
 #define SPAWN_INIT(args) { .argv = (args), .in = SPAWN_NULL, .out = SPAWN_NULL, .err = SPAWN_PIPE }

@@ -22,7 +22,6 @@ enum {
 	TASKS_MAX = 1 << 16,
 	BACKLOG_LOOKS = 20,
 	BACKLOG_MS = 10,
-	USUAL_SLACK_NS = 50000,
 };
 
 void obstacles_fini(struct obstacles *o)
@@ -184,14 +183,8 @@ static void look_at_status(struct look *l, pid_t pid)
 		"it came into the container from outside (exec)",
 		"end that session before the move", true
 	};
-	static const struct obstacle_rule slack = {
-		"its timer slack becomes the usual one", "", false
-	};
 	own_free char *status = obstacles_proc_text(pid, "status", OBSTACLES_TEXT_MAX);
-	own_free char *ns = obstacles_proc_text(pid, "timerslack_ns", 64);
 
-	if (ns && strtol(ns, NULL, 10) != USUAL_SLACK_NS && strtol(ns, NULL, 10) != 0)
-		obstacles_found(l, pid, &slack, "process");
 	if (status && proc_status_last(status, "\nTracerPid:") > 0)
 		obstacles_found(l, pid, &traced, "process");
 	if (!descends(l, pid))

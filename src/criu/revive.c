@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -25,10 +26,13 @@
 #include "criu/revive_img.h"
 #include "criu/shim_text.h"
 #include "criu/shimdir.h"
+#include "criu/tasks.h"
+#include "mem/procs.h"
 
 enum {
 	RESTORE_MS = 120000,
 	END_MS = 5000,
+	TASKS_IMAGE_MAX = 256 << 20,
 };
 
 struct revive {
@@ -158,6 +162,23 @@ static bool has_lazy(const struct hidden_spaces *hidden)
 	return false;
 }
 
+/* Held: is every task what the source wrote down? */
+static int settle_tasks(struct revive *r, struct err *e)
+{
+	const uint64_t begun = clock_ns();
+	own_tasks struct tasks saved = TASKS_INIT, now = TASKS_INIT;
+	own_procs struct procs p = PROCS_INIT;
+	own_free char *data = NULL;
+	size_t len;
+
+	if (file_read(r->images, TASKS_IMAGE, TASKS_IMAGE_MAX, &data, &len, e) < 0 || tasks_get(&saved, data, len, e) < 0 ||
+	    procs_init(&p, r->init, r->freezer.dir, e) < 0 || procs_refresh(&p, e) < 0 ||
+	    tasks_read(&now, p.v, p.n, e) < 0 || tasks_settle(&saved, &now, tasks_give, e) < 0)
+		return -1;
+	log_debug("%zu tasks compared in %.1f ms", now.n, (double)(clock_ns() - begun) / 1e6);
+	return 0;
+}
+
 int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *init,
 		   struct err *e)
 {
@@ -190,7 +211,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		fds[i] = (struct restore_fd){ keys.item[i], store_shared_fd(r->store, r->shared[i]) };
 	if (criu_restore(r->criu, &o, &r->init, e) < 0 ||
 	    revive_memfds_taken(r->store, r->shared, r->n_shared, use, e) < 0 ||
-	    revive_sysv(r->init, r->store, r->shared, r->n_shared, e) < 0)
+	    revive_sysv(r->init, r->store, r->shared, r->n_shared, e) < 0 || settle_tasks(r, e) < 0)
 		return -1;
 	r->lazy_used = o.lazy;
 	if (!o.lazy) /* the source still waits to hear that all is here */

@@ -2,6 +2,8 @@
 #include "criu/rpc.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/keyctl.h>
 #include <linux/perf_event.h>
 #include <poll.h>
 #include <string.h>
@@ -39,6 +41,29 @@ static int hold_counter(void)
 				     .exclude_kernel = 1 };
 
 	return (int)syscall(SYS_perf_event_open, &a, getpid(), -1, -1, PERF_FLAG_FD_CLOEXEC);
+}
+
+/*
+ * What CRIU does not give a task that it restores, the task has from CRIU, and would have from whoever logged in to start
+ * us.  CRIU 4.2 leaves out: setgroups for an empty list (restore_creds in pie/restorer.c), oom_score_adj when it is 0
+ * (restore_one_alive_task in cr-restore.c), and the session keyring always.  (CPUs and what else can be set from
+ * outside: tasks.h.)
+ */
+static int leave_nothing_of_ours(void)
+{
+	int fd;
+
+	if (syscall(SYS_setgroups, 0, NULL) < 0)
+		return -1;
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0 && errno != ENOSYS && errno != EPERM)
+		return -1;
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		if (write(fd, "0", 1) < 0) /* not everywhere allowed; tasks.h finds it */
+			errno = 0;
+		close(fd);
+	}
+	return 0;
 }
 
 /* `nsenter` only for what base/spawn does not enter itself. */
@@ -86,6 +111,7 @@ int criu_start(struct criu **out, const struct criu_opts *o, struct err *e)
 	s.n_pass_fds = o->n_fds;
 	s.netns = o->netns;
 	s.outlive = o->outlive;
+	s.in_child = leave_nothing_of_ours;
 	if (child_start(&c->child, &s, e) < 0) {
 		criu_free(c);
 		return -1;

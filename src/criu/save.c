@@ -23,6 +23,7 @@
 #include "criu/save_mend.h"
 #include "criu/shimdir.h"
 #include "criu/shimtest.h"
+#include "criu/tasks.h"
 
 enum {
 	MOUNTINFO_MAX = 4 << 20,
@@ -326,6 +327,20 @@ static int mend_alarms(const struct save *s, struct err *e)
 	return alarms_mend(s->images, signals, n, s->proc, s->n_procs, s->dump_ns, e);
 }
 
+/* After the dump: beside it, CRIU's own descriptors and masks would be seen. */
+static int note_tasks(const struct save *s, struct err *e)
+{
+	const uint64_t begun = clock_ns();
+	own_tasks struct tasks t = TASKS_INIT;
+	own_buf struct buf b = BUF_INIT;
+
+	if (tasks_read(&t, s->proc, s->n_procs, e) < 0)
+		return -1;
+	tasks_put(&b, &t);
+	log_debug("%zu tasks written down in %.1f ms", t.n, (double)(clock_ns() - begun) / 1e6);
+	return imgdir_put(s->images, TASKS_IMAGE, b.data, b.len, e);
+}
+
 int save_dump(struct save *s, struct err *e)
 {
 	const uint64_t begun = clock_ns();
@@ -344,8 +359,8 @@ int save_dump(struct save *s, struct err *e)
 		ret = dump(s, e);
 	}
 	s->dump_ns = clock_ns() - begun;
-	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ? -1 :
-		       mend_alarms(s, e);
+	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ||
+			       mend_alarms(s, e) < 0 ? -1 : note_tasks(s, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether

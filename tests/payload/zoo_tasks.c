@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -290,6 +291,127 @@ static int scheduled_check(void)
 	return 0;
 }
 
+/* ---- no groups at all: nobody's may be added ---- */
+
+static int nogroups_make(void)
+{
+	close(file_with("roots-only", "secret"));
+	NEED(chmod("roots-only", 0640) == 0, "chmod");
+	NEED(setgroups(0, NULL) == 0 && setgid(1000) == 0 && setuid(1000) == 0, "setuid");
+	return 0;
+}
+
+static int nogroups_check(void)
+{
+	gid_t groups[64];
+	int n = getgroups(64, groups);
+
+	NEED(n == 0, "%d groups, the first is %d", n, n > 0 ? (int)groups[0] : -1);
+	NEED(open("roots-only", O_RDONLY) < 0 && errno == EACCES, "it may read root's file");
+	errno = 0;
+	return 0;
+}
+
+/* ---- what a program has from whoever started it, all of it odd: of the process, and of a thread ---- */
+
+struct odd {
+	unsigned long cpus;
+	int ioprio;
+	long slack;
+	int policy;
+};
+
+static struct odd odd_now(void)
+{
+	struct odd o = { 0 };
+
+	syscall(SYS_sched_getaffinity, 0, sizeof(o.cpus), &o.cpus);
+	o.ioprio = (int)syscall(SYS_ioprio_get, 1, 0);
+	o.slack = prctl(PR_GET_TIMERSLACK);
+	o.policy = sched_getscheduler(0);
+	return o;
+}
+
+static int odd_make(unsigned long cpus, int ioprio, unsigned long slack)
+{
+	struct sched_param p = { 0 };
+
+	NEED(syscall(SYS_sched_setaffinity, 0, sizeof(cpus), &cpus) == 0, "sched_setaffinity");
+	NEED(syscall(SYS_ioprio_set, 1, 0, ioprio) == 0, "ioprio_set");
+	NEED(prctl(PR_SET_TIMERSLACK, slack) == 0, "PR_SET_TIMERSLACK");
+	NEED(sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &p) == 0, "sched_setscheduler");
+	return 0;
+}
+
+static struct odd odd_main, odd_thread;
+static volatile int odd_asked, odd_answered;
+static struct odd odd_seen;
+
+static void *odd_one(void *arg)
+{
+	(void)arg;
+	odd_make(1, 2 << 13 | 5, 77777);
+	odd_thread = odd_now();
+	for (odd_answered = 1;; usleep(1000)) {
+		if (odd_answered == odd_asked)
+			continue;
+		odd_seen = odd_now();
+		odd_answered = odd_asked;
+	}
+	return NULL;
+}
+
+static int text_of(const char *file, char *text, size_t size)
+{
+	int fd = open(file, O_RDONLY);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, size - 1);
+
+	if (fd >= 0)
+		close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return n > 0 ? 0 : -1;
+}
+
+static int inherited_make(void)
+{
+	pthread_t t;
+
+	odd_asked = 1;
+	NEED(odd_make(2, 3 << 13, 1234567) == 0, "odd");
+	odd_main = odd_now();
+	close(file_with("/proc/self/coredump_filter", "0x7f"));
+	NEED(prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0) == 0, "PR_SET_THP_DISABLE");
+	NEED(pthread_create(&t, NULL, odd_one, NULL) == 0, "pthread_create");
+	while (!odd_answered)
+		usleep(1000);
+	return 0;
+}
+
+static int odd_same(const struct odd *was, const struct odd *is, const char *who)
+{
+	NEED(memcmp(was, is, sizeof(*was)) == 0, "%s: CPUs %lx, were %lx; I/O %x, %x; slack %ld, %ld; class %x, %x", who, is->cpus,
+	     was->cpus, is->ioprio, was->ioprio, is->slack, was->slack, is->policy, was->policy);
+	return 0;
+}
+
+static int inherited_check(void)
+{
+	struct odd now = odd_now();
+	char text[32];
+
+	odd_asked++;
+	for (int i = 0; i < 5000 && odd_answered != odd_asked; i++)
+		usleep(1000);
+	NEED(odd_answered == odd_asked, "the thread does not answer");
+	if (odd_same(&odd_main, &now, "the process") < 0 || odd_same(&odd_thread, &odd_seen, "the thread") < 0)
+		return -1;
+	NEED(text_of("/proc/self/coredump_filter", text, sizeof(text)) == 0 && strtol(text, NULL, 16) == 0x7f,
+	     "coredump_filter is %s", text);
+	NEED(text_of("/proc/self/oom_score_adj", text, sizeof(text)) == 0 && atoi(text) == 0, "oom_score_adj is %s", text);
+	NEED(prctl(PR_GET_THP_DISABLE, 0, 0, 0, 0) == 1, "huge pages are allowed");
+	return 0;
+}
+
 /* ---- a mount namespace of its own, and another root directory ---- */
 
 static int mounts_make(void)
@@ -310,6 +432,27 @@ static int mounts_check(void)
 	ret = expect_text(fd, "only here", "a file on the own mount");
 	close(fd);
 	return ret;
+}
+
+/* A part of a memory file system, mounted once more: both forbid the same. */
+static int forbidding_make(void)
+{
+	mkdir("forbids", 0755);
+	mkdir("forbids-too", 0755);
+	NEED(mount("zoo", "forbids", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m") == 0, "mount");
+	mkdir("forbids/part", 0755);
+	NEED(mount("forbids/part", "forbids-too", NULL, MS_BIND, NULL) == 0, "bind");
+	return 0;
+}
+
+static int forbidding_check(void)
+{
+	struct statvfs v;
+
+	NEED(statvfs("forbids", &v) == 0 && (v.f_flag & (ST_NOSUID | ST_NODEV)) == (ST_NOSUID | ST_NODEV), "%lx", v.f_flag);
+	NEED(statvfs("forbids-too", &v) == 0 && (v.f_flag & (ST_NOSUID | ST_NODEV)) == (ST_NOSUID | ST_NODEV),
+	     "the part: %lx", v.f_flag);
+	return 0;
 }
 
 static int chroot_make(void)
@@ -337,7 +480,10 @@ const struct animal zoo_tasks[] = {
 	{ "children", children_make, children_check },
 	{ "filter", filter_make, filter_check },
 	{ "scheduled", scheduled_make, scheduled_check },
+	{ "nogroups", nogroups_make, nogroups_check },
+	{ "inherited", inherited_make, inherited_check },
 	{ "own-mounts", mounts_make, mounts_check },
+	{ "forbidding-mounts", forbidding_make, forbidding_check },
 	{ "own-root", chroot_make, chroot_check },
 	{ NULL, NULL, NULL },
 };
