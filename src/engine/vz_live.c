@@ -90,12 +90,21 @@ int vz_uncut(const struct ct *ct, struct err *e)
 {
 	own_vz struct vz v = VZ_INIT;
 	own_ctnet struct ctnet net = CTNET_INIT;
+	struct err why = ERR_INIT;
 	struct runc_state s;
+	int ret;
 
 	if (runc_state(ct->id, &s, NULL) == 0 && s.pid > 0)
 		freezer_wait_for_criu(s.pid, CRIU_ENDS_MS);
-	return vz_open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 ||
-			       ctnet_open(&net, e) < 0 || vz_thaw(ct, e) < 0 ? -1 : 0;
+	ret = vz_open_running(&v, ct, e) < 0 || vz_net(&v, &net, e) < 0 || ctnet_open(&net, e) < 0 ? -1 : 0;
+	/* Whatever is wrong with its network, it is not to stay frozen for that. */
+	if (vz_thaw(ct, &why) == 0)
+		return ret;
+	if (ret == 0)
+		*e = why;
+	else
+		err_wrap(e, "%s; and", why.msg);
+	return -1;
 }
 
 int vz_swap(const struct ct *ct, pid_t init, struct err *e)

@@ -272,6 +272,18 @@ static int on_live_net(struct agent *a, const struct frame *f, struct err *e)
 	return asked ? reply_empty(a, f, e) : 0;
 }
 
+static int on_live_closed(struct agent *a, const struct frame *f, struct err *e)
+{
+	own_buf struct buf b = BUF_INIT;
+	size_t refused = 0;
+	bool asked;
+
+	if (online_dest_closed(a->online, f, &refused, &asked, e) < 0)
+		return -1;
+	buf_put_u32(&b, (uint32_t)refused);
+	return asked ? peer_reply(a->peer, f->id, &b, e) : 0;
+}
+
 static int on_live_image(struct agent *a, const struct frame *f, struct err *e)
 {
 	return online_dest_image(a->online, f, e);
@@ -316,6 +328,8 @@ static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 	int ret = 0;
 	struct msg_committed m = { .done = true };
 
+	if (a->online)
+		online_dest_loud(a->online);
 	if (dest_commit(&a->dest, &m.why) < 0) {
 		if (m.why.code == ERR_RECOVER) {
 			*e = m.why;
@@ -430,6 +444,7 @@ static const struct handler {
 	{ PROTO_LIVE_NET, "live-net", AT_LIVE, on_live_net },
 	{ PROTO_LIVE_IMAGE, "live-image", AT_LIVE, on_live_image },
 	{ PROTO_LIVE_RESTORE, "live-restore", AT_LIVE, on_live_restore },
+	{ PROTO_LIVE_CLOSED, "live-closed", AT_READY, on_live_closed },
 	{ PROTO_LIVE_WAIT, "live-wait", AT_ENDED, on_live_wait },
 	{ PROTO_VM_EXPECT, "vm-expect", AT_AREA, on_vm_expect },
 	{ PROTO_CONFIG, "config", AT_AREA, on_config },

@@ -56,7 +56,8 @@ struct online_dest {
 	struct revive *revive;
 	struct tree_dest *tree[PLACES_MAX];
 	struct syncing syncing;
-	struct buf net; /* LIVE_NET so far */
+	struct buf net; /* LIVE_NET so far, or LIVE_CLOSED */
+	struct silence lo; /* until all of its processes are there */
 	uint64_t image_budget;
 	struct witness witness;
 	bool ran, filled;
@@ -134,6 +135,7 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 	o = xcalloc(1, sizeof(*o));
 	o->d = d;
 	o->witness = (struct witness)WITNESS_INIT;
+	o->lo = (struct silence)SILENCE_INIT;
 	o->streams = streams;
 	o->n_tree = m->n_tree;
 	o->lazy = m->lazy;
@@ -205,6 +207,18 @@ int online_dest_net(struct online_dest *o, const struct frame *f, bool *asked, s
 	return online_net_take(&o->net, f, o->parts.netns, asked, e);
 }
 
+int online_dest_closed(struct online_dest *o, const struct frame *f, size_t *refused, bool *asked, struct err *e)
+{
+	if (!o)
+		return err_set(e, ERR_PROTO, "LIVE_CLOSED came out of turn");
+	return online_net_take_closed(&o->net, f, o->parts.netns, refused, asked, e);
+}
+
+void online_dest_loud(struct online_dest *o)
+{
+	silence_end(&o->lo);
+}
+
 int online_dest_image(struct online_dest *o, const struct frame *f, struct err *e)
 {
 	if (!o->revive)
@@ -267,6 +281,7 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 	/* The restore itself may ask for pages. */
 	if (o->lazy && revive_attach(o->revive, o->streams->peer[o->n_tree], e) < 0)
 		return -1;
+	online_net_silence(&o->lo, o->parts.netns);
 	if (revive_restore(o->revive, &hidden, &init, e) < 0) {
 		e->code = e->code == ERR_CHILD ? ERR_START : e->code;
 		return -1;
@@ -374,5 +389,6 @@ void online_dest_free(struct online_dest *o)
 	store_free(o->store);
 	ct_parts_fini(&o->parts);
 	buf_fini(&o->net);
+	silence_end(&o->lo);
 	free(o);
 }

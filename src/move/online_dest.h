@@ -23,6 +23,10 @@ int online_dest_place(struct online_dest *o, const struct msg_live_place *m, str
 /* *asked: an answer is waited for */
 int online_dest_net(struct online_dest *o, const struct frame *f, bool *asked, struct err *e);
 int online_dest_image(struct online_dest *o, const struct frame *f, struct err *e);
+/* Behind the restore: connections that its programs had closed.  *refused: how many could not be made. */
+int online_dest_closed(struct online_dest *o, const struct frame *f, size_t *refused, bool *asked, struct err *e);
+/* All of it is there: its sockets may speak to each other. */
+void online_dest_loud(struct online_dest *o);
 /* The files are complete: they go to the disk while the processes are restored. */
 struct tree_dest;
 int online_dest_sync(struct online_dest *o, struct tree_dest *files, struct err *e);

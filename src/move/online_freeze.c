@@ -164,7 +164,7 @@ int online_step_freeze(void *ctx, struct err *e)
 	s->down_ns = o->frozen_ns = clock_ns();
 	if (stop_it(s, e) < 0 ||
 	    (!o->parts.routed && neighs_read(o->parts.netns, &o->neighs, e) < 0) ||
-	    cut_off(s, e) < 0 || let_it_finish(s, e) < 0)
+	    cut_off(s, e) < 0 || let_it_finish(s, e) < 0 || online_net_quiet(s, e) < 0)
 		return -1;
 	o->freeze_ms = ms_since(o->frozen_ns);
 	return 0;
@@ -180,6 +180,7 @@ void online_undo_freeze(void *ctx)
 	online_serve_end(s, true, NULL);
 	/* CRIU lets go of the processes before they run. */
 	save_free(take_ptr(&s->online.save));
+	online_net_undo(s);
 	if (s->ops->uncut(&s->ct, &e) < 0)
 		event_warning(s->ev, "%s", e.msg);
 	hold_release(&s->online.hold, false);
@@ -299,7 +300,7 @@ int online_step_restore(void *ctx, struct err *e)
 	if (o->lazy && online_serve_begin(s, e) < 0)
 		return -1;
 	o->sent_ns = clock_ns();
-	if (peer_call(s->remote.peer, PROTO_LIVE_RESTORE, &b, &f, e) < 0)
+	if (peer_call(s->remote.peer, PROTO_LIVE_RESTORE, &b, &f, e) < 0 || online_net_send_closed(s, e) < 0)
 		return -1;
 	o->restored_ns = clock_ns();
 	return 0;

@@ -20,6 +20,13 @@ void online_net_close(struct online_net *n)
 	netwatch_close(&n->watch);
 	flows_close(&n->host);
 	flows_close(&n->inside);
+	if (n->closed_begun)
+		pthread_join(n->closed_thread, NULL);
+	n->closed_begun = false;
+	closed_fini(&n->closed);
+	silence_end(&n->lo);
+	silence_end(&n->uplink);
+	buf_fini(&n->news);
 }
 
 /* ---- preflight ---- */
@@ -77,25 +84,32 @@ void online_net_check(const struct source *s, const struct ct_parts *parts, stru
 
 /* ---- source ---- */
 
-static int send_text(struct source *s, const struct buf *text, bool asked, struct err *e)
+/* The last piece of it is a request when there is somewhere to put the answer. */
+static int send_pieces(struct source *s, uint8_t type, const struct buf *text, struct frame *answer, struct err *e)
 {
 	size_t at = 0;
 
 	do {
 		own_buf struct buf b = BUF_INIT;
-		own_frame struct frame f = FRAME_INIT;
 		size_t n = text->len - at < PIECE ? text->len - at : PIECE;
 		bool last = at + n == text->len;
 
-		buf_put_u8(&b, last ? NET_LAST | (asked ? NET_ASKED : 0) : 0);
+		buf_put_u8(&b, last ? NET_LAST | (answer ? NET_ASKED : 0) : 0);
 		buf_put(&b, text->data + at, n);
-		if (last && asked)
-			return peer_call(s->remote.peer, PROTO_LIVE_NET, &b, &f, e);
-		if (peer_send(s->remote.peer, PROTO_LIVE_NET, 0, b.data, b.len, e) < 0)
+		if (last && answer)
+			return peer_call(s->remote.peer, type, &b, answer, e);
+		if (peer_send(s->remote.peer, type, 0, b.data, b.len, e) < 0)
 			return -1;
 		at += n;
 	} while (at < text->len);
 	return 0;
+}
+
+static int send_text(struct source *s, const struct buf *text, bool asked, struct err *e)
+{
+	own_frame struct frame f = FRAME_INIT;
+
+	return send_pieces(s, PROTO_LIVE_NET, text, asked ? &f : NULL, e);
 }
 
 static int put_state(struct source *s, struct buf *b, struct err *e)
@@ -130,19 +144,115 @@ int online_net_send_news(struct source *s, struct err *e)
 {
 	struct online_net *n = &s->online.net;
 	own_buf struct buf b = BUF_INIT, host = BUF_INIT, inside = BUF_INIT;
-	bool changed = netwatch_changed(&n->watch);
 
 	if (flows_news(&n->host, &host, e) < 0 || flows_news(&n->inside, &inside, e) < 0)
 		return -1;
-	if (!changed && !host.len && !inside.len)
+	if (!n->news.len && !host.len && !inside.len)
 		return 0;
-	if (!changed)
+	if (!n->news.len)
 		buf_put_u8(&b, 0);
-	else if (put_state(s, &b, e) < 0)
-		return -1;
+	else
+		buf_put(&b, n->news.data, n->news.len);
 	buf_put_bytes(&b, host.data, host.len);
 	buf_put_bytes(&b, inside.data, inside.len);
 	return send_text(s, &b, false, e);
+}
+
+/* ---- frozen: silence, and connections that nobody has ---- */
+
+static void silence(struct silence *s, const char *netns, const struct strv *interfaces)
+{
+	struct err why = ERR_INIT;
+
+	/* Without it a move is as good as it was without: seldom a packet comes at a bad moment. */
+	if (silence_begin(s, netns, interfaces, &why) < 0)
+		log_info("packets are not held back while it is saved and restored: %s", why.msg);
+}
+
+static void silence_lo(struct silence *s, const char *netns)
+{
+	own_strv struct strv lo = STRV_INIT;
+
+	strv_add(&lo, "lo");
+	silence(s, netns, &lo);
+}
+
+static void *closed_main(void *arg)
+{
+	struct source *s = arg;
+	struct online_net *n = &s->online.net;
+
+	n->closed_taken = closed_take(s->online.parts.netns, &n->closed, &n->closed_err) == 0;
+	return NULL;
+}
+
+static int closed_wait(struct online_net *n, struct err *e)
+{
+	if (n->closed_begun)
+		pthread_join(n->closed_thread, NULL);
+	n->closed_begun = false;
+	if (n->closed_err.code && e)
+		*e = n->closed_err;
+	return n->closed_err.code ? -1 : 0;
+}
+
+int online_net_quiet(struct source *s, struct err *e)
+{
+	struct online_net *n = &s->online.net;
+
+	/* Before the silence, which is a packet filter itself. */
+	buf_clear(&n->news);
+	if (netwatch_changed(&n->watch) && put_state(s, &n->news, e) < 0)
+		return -1;
+	silence_lo(&n->lo, s->online.parts.netns);
+	if (s->online.hold.ways.n)
+		silence(&n->uplink, NULL, &s->online.hold.ways);
+	if (pthread_create(&n->closed_thread, NULL, closed_main, s) != 0)
+		return err_set(e, ERR_SYS, "cannot start a thread");
+	n->closed_begun = true;
+	return 0;
+}
+
+void online_net_undo(struct source *s)
+{
+	struct online_net *n = &s->online.net;
+	struct err why = ERR_INIT;
+	size_t refused = 0;
+
+	if (closed_wait(n, NULL) == 0 && n->closed_taken &&
+	    (closed_make(s->online.parts.netns, &n->closed, &refused, &why) < 0 || refused))
+		event_warning(s->ev, "%zu connections that it had closed already are lost: %s", refused, why.msg);
+	n->closed_taken = false;
+	closed_fini(&n->closed);
+	silence_end(&n->lo);
+	silence_end(&n->uplink);
+}
+
+int online_net_send_closed(struct source *s, struct err *e)
+{
+	struct online_net *n = &s->online.net;
+	own_buf struct buf b = BUF_INIT;
+	own_frame struct frame f = FRAME_INIT;
+	struct reader r;
+	size_t refused;
+
+	if (closed_wait(n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n->closed.lost.n; i++)
+		event_warning(s->ev, "a connection that it had closed already is lost, with %s: nobody answers there",
+			      n->closed.lost.item[i]);
+	if (!n->closed.n)
+		return 0;
+	closed_put(&b, &n->closed);
+	if (send_pieces(s, PROTO_LIVE_CLOSED, &b, &f, e) < 0)
+		return -1;
+	r = reader_of(f.data, f.len);
+	refused = get_u32(&r);
+	if (refused)
+		event_warning(s->ev, "%zu connections that it had closed already are lost: %s cannot make them", refused,
+			      s->remote.hello.host);
+	log_debug("%zu closed connections have moved", n->closed.n - refused);
+	return 0;
 }
 
 /* ---- destination ---- */
@@ -172,19 +282,46 @@ static int make_so(const struct buf *text, const char *netns, struct err *e)
 	return reader_done(&r) ? 0 : err_set(e, ERR_PROTO, "LIVE_NET cannot be understood");
 }
 
+/* 1: all of it is there. */
+static int take_piece(struct buf *text, const struct frame *f, size_t max, bool *asked, struct err *e)
+{
+	uint8_t how = f->len ? f->data[0] : 0;
+
+	*asked = how & NET_ASKED;
+	if (!f->len || text->len + f->len > max)
+		return err_set(e, ERR_PROTO, "the pieces of a network's state are too many");
+	buf_put(text, f->data + 1, f->len - 1);
+	return how & NET_LAST ? 1 : 0;
+}
+
 int online_net_take(struct buf *text, const struct frame *f, const char *netns, bool *asked,
 		    struct err *e)
 {
-	uint8_t how = f->len ? f->data[0] : 0;
-	int ret;
+	int ret = take_piece(text, f, TEXT_MAX, asked, e);
 
-	*asked = how & NET_ASKED;
-	if (!f->len || text->len + f->len > TEXT_MAX)
-		return err_set(e, ERR_PROTO, "LIVE_NET cannot be understood");
-	buf_put(text, f->data + 1, f->len - 1);
-	if (!(how & NET_LAST))
-		return 0;
+	if (ret <= 0)
+		return ret;
 	ret = make_so(text, netns, e);
 	buf_clear(text);
+	return ret;
+}
+
+void online_net_silence(struct silence *lo, const char *netns)
+{
+	silence_lo(lo, netns);
+}
+
+int online_net_take_closed(struct buf *text, const struct frame *f, const char *netns, size_t *refused, bool *asked,
+			   struct err *e)
+{
+	own_closed struct closed c = CLOSED_INIT;
+	int ret = take_piece(text, f, CLOSED_MAX + TEXT_MAX, asked, e);
+	struct reader r;
+
+	if (ret <= 0)
+		return ret;
+	r = reader_of(text->data, text->len);
+	ret = closed_get(&r, &c, e) < 0 || closed_make(netns, &c, refused, e) < 0 ? -1 : 0;
+	buf_fini(text);
 	return ret;
 }

@@ -63,6 +63,7 @@ enum proto_type {
 	PROTO_LIVE_MEM_END = 35, /* S; one-way: the last frame of a memory stream */
 	PROTO_LIVE_NET = 36,	 /* S; the state of its network; one-way while frozen */
 	PROTO_VM_EXPECT = 37,	 /* S; a machine will be moved by its hypervisor; ready */
+	PROTO_LIVE_CLOSED = 40,	 /* S; held: connections that its programs had closed already */
 
 	/* tree/: 64..95, one-way unless the table in tree/msg.h says otherwise */
 	PROTO_TREE_FIRST = 64,
