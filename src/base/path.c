@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mountinfo.h"
 #include "base/own.h"
 
 static int open2(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
@@ -78,42 +79,27 @@ int path_mkdirs(const char *path, mode_t mode, struct err *e)
 	return 0;
 }
 
-/* mountinfo's way to write a path: blanks and backslashes as octal escapes. */
-static char *mountinfo_escape(const char *path)
+static bool path_is_below(const char *at, const char *path)
 {
-	char *out = xmalloc(strlen(path) * 4 + 1), *o = out;
+	size_t len = strlen(path);
 
-	for (; *path; path++) {
-		if (strchr(" \t\n\\", *path))
-			o += sprintf(o, "\\%03o", (unsigned char)*path);
-		else
-			*o++ = *path;
-	}
-	*o = '\0';
-	return out;
+	return strncmp(at, path, len) == 0 && (at[len] == '/' || !at[len]);
 }
 
 /* Is a mount point at or below `path` (absolute, no trailing slash)? */
 static int mounts_inside(const char *path, bool *found, struct err *e)
 {
 	own_free char *info = NULL;
-	own_free char *abs = mountinfo_escape(path);
-	size_t len = strlen(abs);
-	char *save = NULL;
+	struct mountinfo m;
+	char *rest;
+	int ret;
 
 	*found = false;
 	if (file_read(AT_FDCWD, "/proc/self/mountinfo", 64u << 20, &info, NULL, e) < 0)
 		return -1;
-	for (char *line = strtok_r(info, "\n", &save); line;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char mnt[PATH_MAX] = "";
-
-		if (sscanf(line, "%*s %*s %*s %*s %4095s", mnt) != 1)
-			continue;
-		if (strncmp(mnt, abs, len) == 0 && (mnt[len] == '/' || !mnt[len]))
-			*found = true;
-	}
-	return 0;
+	for (rest = info; (ret = mountinfo_next(&rest, &m, e)) > 0;)
+		*found = *found || path_is_below(m.at, path);
+	return ret;
 }
 
 static void clear_flags(int fd)

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "wire/proto.h"
 
@@ -26,23 +27,6 @@ static struct ext_mount *add(struct ext_mounts *l)
 	l->m = xrealloc(l->m, (l->n + 1) * sizeof(*l->m));
 	l->m[l->n] = (struct ext_mount){ .key = NULL };
 	return &l->m[l->n++];
-}
-
-/* mountinfo writes blank, tab, newline and backslash as \ooo. */
-static char *unescaped(const char *s)
-{
-	char *out = xmalloc(strlen(s) + 1), *o = out;
-
-	while (*s) {
-		if (s[0] == '\\' && strspn(s + 1, "01234567") >= 3) {
-			*o++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*o++ = *s++;
-		}
-	}
-	*o = '\0';
-	return out;
 }
 
 /* "/dev/shm" -> "dev_shm", with a number so that two mounts on one point differ. */
@@ -90,34 +74,6 @@ static char *memory_options(const char *options)
 	return out;
 }
 
-struct line {
-	char *root, *at, *type, *options;
-	unsigned major, minor;
-};
-
-/* 36 35 98:0 /root /at rw,flags [fields…] - type source options */
-static int split(char *text, struct line *l, struct err *e)
-{
-	char *save = NULL, *word[6] = { NULL }, *dash = strstr(text, " - ");
-
-	if (!dash)
-		goto bad;
-	*dash = '\0';
-	for (int i = 0; i < 6; i++)
-		word[i] = strtok_r(i ? NULL : text, " ", &save);
-	if (!word[5] || sscanf(word[2], "%u:%u", &l->major, &l->minor) != 2)
-		goto bad;
-	l->root = word[3];
-	l->at = word[4];
-	l->type = strtok_r(dash + 3, " ", &save);
-	l->options = strtok_r(NULL, " ", &save) ? strtok_r(NULL, " ", &save) : NULL;
-	if (!l->options)
-		goto bad;
-	return 0;
-bad:
-	return err_set(e, ERR_PROTO, "a line of mountinfo cannot be understood");
-}
-
 static bool is_cgroup(const char *type)
 {
 	return strcmp(type, "cgroup") == 0 || strcmp(type, "cgroup2") == 0;
@@ -146,34 +102,36 @@ static const struct ext_mount *whole_of(const struct ext_mounts *l, uint64_t dev
 	return NULL;
 }
 
+static void add_line(struct ext_mounts *l, const struct mountinfo *line)
+{
+	struct ext_mount *m = add(l);
+
+	m->kind = is_cgroup(line->type) ? MOUNT_CGROUP :
+		  is_memory(line->type) ? MOUNT_MEMORY :
+					  MOUNT_OTHER;
+	m->at = xstrdup(line->at);
+	m->root = xstrdup(line->root);
+	m->key = make_key(m->at, l->n);
+	m->dev = (uint64_t)line->major << 32 | line->minor;
+	m->options = m->kind == MOUNT_CGROUP ? hierarchy_of(line->type, line->super) :
+		     m->kind == MOUNT_MEMORY ? memory_options(line->super) :
+					       xstrdup("");
+}
+
 int ext_mounts_read(struct ext_mounts *l, const char *mountinfo, struct err *e)
 {
 	own_free char *copy = xstrdup(mountinfo);
-	char *rest = copy, *text;
+	struct mountinfo line;
+	char *rest = copy;
+	int ret;
 
-	while ((text = strsep(&rest, "\n"))) {
-		struct line line;
-		struct ext_mount *m;
-
-		if (!*text)
-			continue;
-		if (split(text, &line, e) < 0) {
-			ext_mounts_fini(l);
-			return -1;
-		}
-		if (strcmp(line.at, "/") == 0)
-			continue;
-		m = add(l);
-		m->kind = is_cgroup(line.type) ? MOUNT_CGROUP :
-			  is_memory(line.type) ? MOUNT_MEMORY :
-						 MOUNT_OTHER;
-		m->at = unescaped(line.at);
-		m->root = unescaped(line.root);
-		m->key = make_key(m->at, l->n);
-		m->dev = (uint64_t)line.major << 32 | line.minor;
-		m->options = m->kind == MOUNT_CGROUP ? hierarchy_of(line.type, line.options) :
-			     m->kind == MOUNT_MEMORY ? memory_options(line.options) :
-						       xstrdup("");
+	while ((ret = mountinfo_next(&rest, &line, e)) > 0) {
+		if (strcmp(line.at, "/") != 0)
+			add_line(l, &line);
+	}
+	if (ret < 0) {
+		ext_mounts_fini(l);
+		return -1;
 	}
 	for (size_t i = 0; i < l->n; i++) {
 		struct ext_mount *m = &l->m[i];

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/mountinfo.h"
 #include "base/own.h"
 
 #define CGROUP_TOP "/sys/fs/cgroup"
@@ -33,24 +34,19 @@ static int each_mount(int (*fn)(void *arg, const char *at, const char *options, 
 		      void *arg, struct err *e)
 {
 	own_free char *info = NULL;
-	char *save = NULL;
-	int ret = 0;
+	struct mountinfo m;
+	char *rest;
+	int ret, stop = 0;
 
 	if (file_read(AT_FDCWD, "/proc/self/mountinfo", 64u << 20, &info, NULL, e) < 0)
 		return -1;
-	for (char *line = strtok_r(info, "\n", &save); line && !ret;
-	     line = strtok_r(NULL, "\n", &save)) {
-		char at[4096], type[64], options[4096];
-		char *dash = strstr(line, " - ");
-
-		if (!dash || sscanf(line, "%*s %*s %*s %*s %4095s", at) != 1 ||
-		    sscanf(dash, " - %63s %*s %4095s", type, options) != 2 ||
-		    strncmp(type, "cgroup", 6) != 0 ||
-		    strncmp(at, CGROUP_TOP, strlen(CGROUP_TOP)) != 0)
-			continue;
-		ret = fn(arg, at, options, strcmp(type, "cgroup2") == 0);
+	for (rest = info; !stop && (ret = mountinfo_next(&rest, &m, e)) != 0;) {
+		if (ret < 0)
+			return -1;
+		if (strncmp(m.type, "cgroup", 6) == 0 && strncmp(m.at, CGROUP_TOP, strlen(CGROUP_TOP)) == 0)
+			stop = fn(arg, m.at, m.super, strcmp(m.type, "cgroup2") == 0);
 	}
-	return ret;
+	return stop;
 }
 
 static int add_mount(void *arg, const char *at, const char *options, bool v2)

@@ -15,6 +15,7 @@
 
 #include "base/file.h"
 #include "base/log.h"
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "base/parse.h"
 #include "base/path.h"
@@ -177,26 +178,19 @@ static void take_mounts(pid_t pid, struct strv *out)
 					     "securityfs", "binfmt_misc" };
 	own_free char *path = xasprintf("/proc/%d/mountinfo", (int)pid);
 	own_free char *text = NULL;
-	const char *line;
+	struct mountinfo m;
+	char *rest;
 
 	if (file_read(AT_FDCWD, path, MOUNTS_MAX, &text, NULL, NULL) < 0)
 		return;
-	for (line = text; (line = strstr(line, " - ")); line = strchrnul(line, '\n')) {
-		char type[64], at[256];
+	for (rest = text; mountinfo_next(&rest, &m, NULL) > 0;) {
 		bool known = false;
-		const char *begin = line;
 
-		while (begin > text && begin[-1] != '\n')
-			begin--;
-		line += 3;
-		if (sscanf(begin, "%*d %*d %*s %*s %255s", at) != 1 ||
-		    sscanf(line, "%63s", type) != 1)
-			continue;
 		for (size_t i = 0; i < array_len(usual); i++)
-			known = known || !strcmp(type, usual[i]);
+			known = known || !strcmp(m.type, usual[i]);
 		/* What its root lies on is the destination's own choice. */
-		if (!known && strcmp(at, "/") && !strv_has(out, type))
-			strv_add(out, type);
+		if (!known && strcmp(m.at, "/") && !strv_has(out, m.type))
+			strv_add(out, m.type);
 	}
 }
 

@@ -10,6 +10,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/file.h"
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "vzhwcalc/text.h"
 
@@ -63,7 +64,7 @@ static void collect_taken(struct taken *t, const struct hw *hw)
 		const char *q = line;
 
 		if (text_field(&q, file, sizeof(file)) && file[0] == '/') {
-			text_unescape(file);
+			mountinfo_unescape(file);
 			take(t, file);
 		}
 	}

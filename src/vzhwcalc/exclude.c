@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "vzhwcalc/text.h"
 
@@ -91,7 +92,7 @@ static void add_swap_files(struct excludes *x, const char *swaps)
 
 		if (line[0] == '/' && text_field(&p, file, sizeof(file)) &&
 		    text_field(&p, type, sizeof(type)) && !strcmp(type, "file")) {
-			text_unescape(file);
+			mountinfo_unescape(file);
 			add(x, file, false, "swap file");
 		}
 	}

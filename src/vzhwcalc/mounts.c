@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "vzhwcalc/text.h"
 
@@ -120,8 +121,8 @@ void mounts_parse(struct mounts *m, const char *text)
 			continue;
 		if (!text_field(&p, options, sizeof(options)))
 			options[0] = '\0';
-		text_unescape(source);
-		text_unescape(dir);
+		mountinfo_unescape(source);
+		mountinfo_unescape(dir);
 		drop_covered(m, dir);
 		if (m->n == MOUNTS_MAX)
 			continue;

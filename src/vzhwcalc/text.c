@@ -31,27 +31,6 @@ bool text_field(const char **at, char *out, size_t out_size)
 	return true;
 }
 
-static bool is_octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-void text_unescape(char *s)
-{
-	char *w = s;
-
-	while (*s) {
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && is_octal(s[2]) &&
-		    is_octal(s[3]) && memcmp(s + 1, "000", 3) != 0) {
-			*w++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 4;
-		} else {
-			*w++ = *s++;
-		}
-	}
-	*w = '\0';
-}
-
 char *text_escape(const char *s)
 {
 	char *out = xmalloc(strlen(s) * 4 + 1), *w = out;

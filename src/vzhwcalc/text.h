@@ -21,9 +21,6 @@ bool text_line(const char **at, char *out, size_t out_size);
  * only blanks are left. */
 bool text_field(const char **at, char *out, size_t out_size);
 
-/* Undoes the \040 escapes of /proc/mounts and fstab, in place. */
-void text_unescape(char *s);
-
 /* A fresh copy of s in which control characters and backslashes are written as
  * \ooo: one field of our own tab-separated lists.  The caller's. */
 char *text_escape(const char *s);

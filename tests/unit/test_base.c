@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/file.h"
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "base/parse.h"
 #include "base/path.h"
@@ -267,6 +268,43 @@ static void test_prio(void **state)
 	assert_int_equal(prio_get(), usual);
 }
 
+static void test_mountinfo(void **state)
+{
+	char text[] = "140 97 0:54 /opt\\040x / rw,relatime - overlay overlay rw\n"
+		      "142 140 0:111 /run/a//deleted /a\\011b\\134c\\043d ro,nosuid,idmapped shared:3 master:1 - tmpfs  rw,size=1k\n"
+		      "143 140 8:1 / /-\\040-\\040x rw - ext4 /dev/sda1 rw\n";
+	static const char *const bad[] = { "x\n", "1 2 3 / / rw - tmpfs tmpfs rw\n", "1 2 0:3 / /a rw\n",
+					   "1 2 0:3 / /a rw - tmpfs\n", "1 2 0:3 / /a rw shared:1 tmpfs tmpfs rw\n" };
+	struct mountinfo m;
+	char *rest = text;
+
+	(void)state;
+	assert_int_equal(mountinfo_next(&rest, &m, NULL), 1);
+	assert_string_equal(m.root, "/opt x");
+	assert_string_equal(m.tags, "");
+	assert_int_equal(m.parent, 97);
+	assert_int_equal(mountinfo_next(&rest, &m, NULL), 1);
+	assert_string_equal(m.root, "/run/a");
+	assert_true(m.deleted);
+	assert_string_equal(m.at, "/a\tb\\c#d");
+	assert_string_equal(m.tags, "shared:3 master:1");
+	assert_string_equal(m.source, "");
+	assert_string_equal(m.super, "rw,size=1k");
+	assert_true(mountinfo_has(m.options, "nosuid"));
+	assert_true(mountinfo_has(m.options, "idmapped"));
+	assert_false(mountinfo_has(m.options, "suid"));
+	assert_int_equal(mountinfo_next(&rest, &m, NULL), 1);
+	assert_string_equal(m.at, "/- - x");
+	assert_int_equal(mountinfo_next(&rest, &m, NULL), 0);
+	for (size_t i = 0; i < array_len(bad); i++) {
+		char copy[64];
+
+		strcpy(copy, bad[i]);
+		rest = copy;
+		assert_int_equal(mountinfo_next(&rest, &m, NULL), -1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -281,6 +319,7 @@ int main(void)
 		cmocka_unit_test(test_spawn_reads_and_fails),
 		cmocka_unit_test(test_spawn_leaks_no_descriptor),
 		cmocka_unit_test(test_strv),
+		cmocka_unit_test(test_mountinfo),
 		cmocka_unit_test(test_prio),
 		cmocka_unit_test(test_sleep_is_cancelled), /* the last: the signal stays seen */
 	};

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <cmocka.h>
 
+#include "base/mountinfo.h"
 #include "base/own.h"
 #include "vzhwcalc/distro.h"
 #include "vzhwcalc/net.h"
@@ -343,7 +344,7 @@ static void test_text(void **state)
 
 	(void)state;
 	assert_string_equal(escaped, "a\\011b c\\134d\\012");
-	text_unescape(line);
+	mountinfo_unescape(line);
 	assert_string_equal(line, " x\\y\\000\\9");
 	assert_true(text_value("A=1\nexport A=\"x \\\" y\"\nAB=3\n", "A", value, sizeof(value)));
 	assert_string_equal(value, "x \" y");
