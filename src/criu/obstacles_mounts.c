@@ -8,61 +8,66 @@
 #include <sys/vfs.h>
 
 #include "base/own.h"
+#include "criu/mountnotes.h"
 #include "criu/obstacles_priv.h"
 
-/* Does a mount of this file system show what `root` shows, and more?  `mounts` holds those
- * of all mount namespaces, which CRIU looks at together. */
-static bool shown_by_another(const char *mounts, const char *dev, const char *root)
+/* The mounts of all namespaces, each by its text; the first process's is the first. */
+struct seen_mounts {
+	struct mountnote *note;
+	size_t n;
+};
+
+static bool same_fs(const struct mountinfo *a, const struct mountinfo *b)
 {
-	own_free char *needle = xasprintf(" %s ", dev);
+	return a->major == b->major && a->minor == b->minor;
+}
 
-	for (const char *at = mounts; (at = strstr(at, needle)); at++) {
-		const char *other = at + strlen(needle);
-		size_t n = strcspn(other, " ");
+/* Does another mount of its file system show what it shows, and more?  CRIU looks at all mount namespaces together. */
+static bool shown_by_another(const struct seen_mounts *all, const struct mountinfo *m)
+{
+	for (size_t i = 0; i < all->n; i++) {
+		for (size_t k = 0; k < all->note[i].n; k++) {
+			const struct mountinfo *other = &all->note[i].m[k];
+			size_t n = strlen(other->root);
 
-		if (n == 1 && other[0] == '/')
-			return true;
-		if (n < strlen(root) && strncmp(other, root, n) == 0 && root[n] == '/')
-			return true;
+			if (!same_fs(other, m))
+				continue;
+			if (strcmp(other->root, "/") == 0 ||
+			    (strncmp(other->root, m->root, n) == 0 && m->root[n] == '/'))
+				return true;
+		}
 	}
 	return false;
 }
 
-static void look_at_mount(struct look *l, pid_t pid, char *line)
+/* What our own side puts in place at the destination (criu/mounts.h): no file system has to show the whole. */
+static bool is_ours(const struct mountinfo *m)
+{
+	return strcmp(m->at, "/") == 0 || strncmp(m->type, "cgroup", 6) == 0 || strcmp(m->type, "devtmpfs") == 0 ||
+	       strcmp(m->root, "/null") == 0;
+}
+
+static void look_at_mount(struct look *l, const struct seen_mounts *all, pid_t pid, const struct mountinfo *m)
 {
 	static const struct obstacle_rule partial = {
 		"it shows only a part of a file system that is not in the container",
-		"for DynamicUser=: pctl set ID --live-ready and restart the container, or "
-		"PrivateTmp=yes in the unit; for RootDirectory=, BindPaths=: stop the unit", true
+		"for DynamicUser= and PrivateTmp=disconnected: pctl set ID --live-ready and restart the container, or "
+		"PrivateTmp=yes in the unit; else stop the unit", true
 	};
-	static const struct obstacle_rule socket_mount = {
-		"a socket is mounted there", "stop the unit that made it (BindPaths=)", true
+	static const struct obstacle_rule mapped = {
+		"it maps its owners, and how cannot be told", "stop the program that mounted it so", true
 	};
-	char *word[6] = { NULL }, *save = NULL, *dash = strstr(line, " - ");
-	const struct obstacle_rule *r;
-	char *type;
-	struct stat st;
+	own_free char *object = xasprintf("mount %s (%s)", m->at, m->type);
+	const struct obstacle_rule *r = obstacle_of_fs(m->type);
+	struct idmap map;
 
-	if (!dash)
-		return;
-	*dash = '\0';
-	type = strtok_r(dash + 3, " ", &save);
-	for (int i = 0; i < 6; i++)
-		word[i] = strtok_r(i ? NULL : line, " ", &save);
-	if (!word[5] || !type)
-		return;
-	own_free char *object = xasprintf("mount %s (%s)", word[4], type);
-	own_free char *at = xasprintf("/proc/%d/root%s", (int)pid, word[4]);
-
-	r = obstacle_of_fs(type);
 	if (r)
 		obstacles_found(l, pid, r, object);
-	if (strcmp(word[3], "/") != 0 && strcmp(word[4], "/") != 0 &&
-	    strncmp(type, "cgroup", 6) != 0 && strcmp(type, "devtmpfs") != 0 &&
-	    strcmp(word[3], "/null") != 0 && !shown_by_another(l->mounts, word[2], word[3]))
+	if (strcmp(m->root, "/") != 0 && !is_ours(m) && !shown_by_another(all, m))
 		obstacles_found(l, pid, &partial, object);
-	if (lstat(at, &st) == 0 && S_ISSOCK(st.st_mode))
-		obstacles_found(l, pid, &socket_mount, object);
+	if (mountinfo_has(m->options, "idmapped") &&
+	    idmap_find(&map, pid, m, l->init, &all->note[0], NULL) < 0)
+		obstacles_found(l, pid, &mapped, object);
 }
 
 /* CRIU finds the file by its handle, which a tmpfs understands only for mounts that CRIU made itself. */
@@ -104,12 +109,19 @@ void obstacles_take_mounts(struct look *l, pid_t pid)
 
 void obstacles_look_at_mounts(struct look *l)
 {
-	for (size_t i = 0; i < l->n_mnt; i++) {
-		pid_t pid = l->mnt_seen[i].pid;
-		own_free char *text = obstacles_proc_text(pid, "mountinfo", OBSTACLES_TEXT_MAX);
-		char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
+	struct seen_mounts all = { xcalloc(l->n_mnt + 1, sizeof(*all.note)), l->n_mnt };
 
-		for (; line; line = strtok_r(NULL, "\n", &save))
-			look_at_mount(l, pid, line);
+	for (size_t i = 0; i < all.n; i++) {
+		char *text = obstacles_proc_text(l->mnt_seen[i].pid, "mountinfo", OBSTACLES_TEXT_MAX);
+
+		if (text)
+			mountnote_read(&all.note[i], text, NULL);
 	}
+	for (size_t i = 0; i < all.n; i++) {
+		for (size_t k = 0; k < all.note[i].n; k++)
+			look_at_mount(l, &all, l->mnt_seen[i].pid, &all.note[i].m[k]);
+	}
+	for (size_t i = 0; i < all.n; i++)
+		mountnote_fini(&all.note[i]);
+	free(all.note);
 }

@@ -20,6 +20,7 @@
 #include "criu/freeze.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/mountnotes.h"
 #include "criu/park.h"
 #include "criu/places.h"
 #include "criu/restore.h"
@@ -43,6 +44,8 @@ struct revive {
 	bool cgroups;
 	struct strv enable_fs;
 	struct ext_mounts mounts;
+	int *idmaps; /* user namespaces of idmapped mounts */
+	size_t n_idmaps;
 	struct places places;
 	struct freezer freezer;
 	struct criu *criu;
@@ -70,9 +73,11 @@ static int start_criu(struct revive *r, const char *netns, struct err *e)
 {
 	own_free int *fds = xcalloc(r->n_shared + 1, sizeof(*fds));
 	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)r->like);
+	own_free char *idmaps = xasprintf(SHIM_IDMAPS "=%s/images", r->places.dir);
 	const struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = fds,
 				     .n_fds = r->n_shared,
-				     .preload = shim_library() };
+				     .preload = shim_library(),
+				     .env = (const char *const[]){ idmaps, NULL } };
 
 	for (size_t i = 0; i < r->n_shared; i++) {
 		fds[i] = store_shared_fd(r->store, r->shared[i]);
@@ -162,6 +167,29 @@ static bool has_lazy(const struct hidden_spaces *hidden)
 	return false;
 }
 
+/* Their names in the images lead the preload library to the namespaces, which we hold until all is restored. */
+static int link_idmaps(struct revive *r, struct err *e)
+{
+	own_free struct idmap *maps = NULL;
+	size_t n;
+
+	if (idmaps_load(r->images, &maps, &n, e) < 0)
+		return -1;
+	r->idmaps = xcalloc(n + 1, sizeof(*r->idmaps));
+	for (size_t i = 0; i < n; i++) {
+		own_free char *name = xasprintf(SHIM_IDMAP "%u", maps[i].mnt_id), *to = NULL;
+		int ns = idmap_open(&maps[i], e);
+
+		if (ns < 0)
+			return -1;
+		r->idmaps[r->n_idmaps++] = ns;
+		to = xasprintf("/proc/%d/fd/%d", (int)getpid(), ns);
+		if (symlinkat(to, r->images, name) < 0)
+			return err_sys(e, "cannot make %s", name);
+	}
+	return 0;
+}
+
 /* Held: is every task what the source wrote down? */
 static int settle_tasks(struct revive *r, struct err *e)
 {
@@ -200,7 +228,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.timeout_ms = RESTORE_MS,
 	};
 
-	if (revive_exes(r->images, e) < 0 ||
+	if (revive_exes(r->images, e) < 0 || link_idmaps(r, e) < 0 ||
 	    places_points(&r->places, &r->mounts, e) < 0 ||
 	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
 	    revive_memfds(r->images, r->store, r->shared, r->n_shared, use, e) < 0)
@@ -210,6 +238,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 	for (size_t i = 0; i < r->n_shared; i++)
 		fds[i] = (struct restore_fd){ keys.item[i], store_shared_fd(r->store, r->shared[i]) };
 	if (criu_restore(r->criu, &o, &r->init, e) < 0 ||
+	    revive_mounts(r->images, r->init, r->freezer.dir, e) < 0 ||
 	    revive_memfds_taken(r->store, r->shared, r->n_shared, use, e) < 0 ||
 	    revive_sysv(r->init, r->store, r->shared, r->n_shared, e) < 0 || settle_tasks(r, e) < 0)
 		return -1;
@@ -261,6 +290,9 @@ void revive_free(struct revive *r)
 	lazy_free(r->lazy);
 	freezer_close(&r->freezer);
 	places_remove(&r->places);
+	for (size_t i = 0; i < r->n_idmaps; i++)
+		close_fd(&r->idmaps[i]);
+	free(r->idmaps);
 	ext_mounts_fini(&r->mounts);
 	strv_fini(&r->enable_fs);
 	close_fd(&r->images);

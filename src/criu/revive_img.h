@@ -38,6 +38,13 @@ int revive_memfds_taken(struct store *store, const uint32_t *shared, size_t n,
  * process.  See revive_sysv.c. */
 int revive_sysv(pid_t init, struct store *store, const uint32_t *shared, size_t n, struct err *e);
 
+/*
+ * The mounts of all namespaces, in the restored and held container whose first process is `init` and whose processes
+ * are in and below the directory `cgroup`: what the restore of sockets broke is made again, what else is missing is
+ * an error.  See revive_mounts.c.
+ */
+int revive_mounts(int images, pid_t init, const char *cgroup, struct err *e);
+
 /* mm-PID.img, files.img: see revive_exe.c. */
 int revive_exes(int images, struct err *e);
 

@@ -20,6 +20,7 @@
 #include "criu/freeze.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/mountnotes.h"
 #include "criu/save_mend.h"
 #include "criu/shimdir.h"
 #include "criu/shimtest.h"
@@ -344,12 +345,13 @@ static int note_tasks(const struct save *s, struct err *e)
 int save_dump(struct save *s, struct err *e)
 {
 	const uint64_t begun = clock_ns();
-	int ret;
+	int ret, noted;
 
 	if (s->begun) {
 		s->gate = shimdir_open_gate(s->shim, e);
 		if (s->gate < 0)
 			return -1;
+		noted = mountnotes_save(s->images, s->init, s->proc, s->n_procs, e);
 		pthread_join(s->dumper, NULL);
 		s->begun = false;
 		ret = s->dump_ret;
@@ -357,7 +359,10 @@ int save_dump(struct save *s, struct err *e)
 			*e = s->dump_err;
 	} else {
 		ret = dump(s, e);
+		noted = ret < 0 ? 0 : mountnotes_save(s->images, s->init, s->proc, s->n_procs, e);
 	}
+	if (noted < 0)
+		return -1;
 	s->dump_ns = clock_ns() - begun;
 	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ||
 			       mend_alarms(s, e) < 0 ? -1 : note_tasks(s, e);

@@ -8,10 +8,22 @@
  * descriptor.  CRIU's own use of those (`inherit_fd` for a file) would lose position, flags,
  * owner and seals of the container's descriptors and make several openers share one; so CRIU
  * is left to believe that it makes a memfd, and restores all of that itself.
+ *
+ *	syscall(SYS_move_mount, …)		an idmapped mount, before anybody has opened what is on it
+ *
+ * CRIU 4.2 makes each mount at a place whose name ends with its number at the source ("mnt-0000001621", get_plain_mountpoint
+ * in criu/mount.c), before any other namespace or file uses it; the kernel maps the owners of a mount only until it has
+ * its place.  The agent gives a user namespace for each under the number.
  */
+#include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/memfd.h>
+#include <linux/mount.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +36,7 @@ __attribute__((weak)) int inherit_fd_lookup_id(char *id);
 
 #pragma GCC visibility push(default)
 int memfd_create(const char *name, unsigned flags);
+long syscall(long nr, ...);
 #pragma GCC visibility pop
 
 INSTEAD int memfd_create(const char *name, unsigned flags)
@@ -44,4 +57,53 @@ INSTEAD int memfd_create(const char *name, unsigned flags)
 	if (!(flags & MFD_ALLOW_SEALING))
 		fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL);
 	return fd;
+}
+
+static long (*real_syscall)(long nr, ...);
+
+/* The user namespace for the mount whose place is `to`, or -1.  The server's /proc is still seen then. */
+static int idmap_of(const char *to)
+{
+	const char *at = to ? strrchr(to, '/') : NULL, *dir = getenv(SHIM_IDMAPS);
+	char path[PATH_MAX];
+	unsigned nr;
+	int n;
+
+	if (!dir || !at || sscanf(at, "/mnt-%10u", &nr) != 1)
+		return -1;
+	n = snprintf(path, sizeof(path), "%s/" SHIM_IDMAP "%u", dir, nr);
+	return n < (int)sizeof(path) ? (int)real_syscall(SYS_openat, AT_FDCWD, path, O_RDONLY | O_CLOEXEC) : -1;
+}
+
+/* A mount that has its map already refuses another: it is a copy of the first. */
+static void map_owners(int mount, const char *to)
+{
+	struct mount_attr attr = { .attr_set = MOUNT_ATTR_IDMAP };
+	int ns = idmap_of(to);
+
+	if (ns < 0)
+		return;
+	attr.userns_fd = (uint64_t)ns;
+	real_syscall(SYS_mount_setattr, mount, "", AT_EMPTY_PATH, &attr, sizeof(attr));
+	close(ns);
+}
+
+INSTEAD long syscall(long nr, ...)
+{
+	va_list ap;
+	long a[6];
+
+	va_start(ap, nr);
+	for (size_t i = 0; i < sizeof(a) / sizeof(*a); i++)
+		a[i] = va_arg(ap, long);
+	va_end(ap);
+	if (!real_syscall)
+		real_syscall = (long (*)(long, ...))dlsym(RTLD_NEXT, "syscall");
+	if (nr == SYS_move_mount && !*(const char *)a[1]) {
+		const int before = errno;
+
+		map_owners((int)a[0], (const char *)a[3]);
+		errno = before;
+	}
+	return real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
 }

@@ -24,6 +24,11 @@
 /* What the restore's image calls shared memory that is there already: then its number. */
 #define SHIM_SHARED "pmigrate/shared/"
 
+/* In the restore, the environment names the directory where this, and then a mount's number at the source, leads to the user
+ * namespace of an idmapped mount. */
+#define SHIM_IDMAPS "PMIGRATE_SHIM_IDMAPS"
+#define SHIM_IDMAP  "pmigrate-idmap-"
+
 #define SHIM_SIGNALS "signals"
 
 /* In the kernel's order for each queue, which comes as a whole: that of a thread, and that of its process. */

@@ -32,18 +32,31 @@ static const struct drop_in {
 	{ "systemd/system", "dev-hugepages.mount", NULL },
 };
 
+static bool is_yes(const char *value)
+{
+	return *value && strchr("yYtT1", *value);
+}
+
+static bool is_disconnected(const char *value)
+{
+	return strncmp(value, "disconnected", 12) == 0;
+}
+
 /* The same for single units: those that ask for the one get the other. */
 static const struct asked {
-	const char *key; /* of a boolean */
+	const char *key;
+	bool (*value)(const char *value); /* the one that is meant */
 	const char *text;
 } asked[] = {
-	/* systemd >= 257 gives such a unit parts of a tmpfs that is mounted nowhere as /tmp and
+	/* systemd >= 257 gives such units parts of a tmpfs that is mounted nowhere as /tmp and
 	 * /var/tmp. Cost: none, its /tmp is still its own, on the container's disk. */
-	{ "DynamicUser=", "# by pmigrate: a part of an unmounted tmpfs cannot be moved live\n"
-			  "[Service]\nPrivateTmp=yes\n" },
+	{ "DynamicUser=", is_yes, "# by pmigrate: a part of an unmounted tmpfs cannot be moved live\n"
+				  "[Service]\nPrivateTmp=yes\n" },
+	{ "PrivateTmp=", is_disconnected, "# by pmigrate: a part of an unmounted tmpfs cannot be moved live\n"
+					  "[Service]\nPrivateTmp=yes\n" },
 	/* Cost: it sees the container's processes. */
-	{ "PrivatePIDs=", "# by pmigrate: nested process namespaces cannot be moved live\n"
-			  "[Service]\nPrivatePIDs=no\n" },
+	{ "PrivatePIDs=", is_yes, "# by pmigrate: nested process namespaces cannot be moved live\n"
+				  "[Service]\nPrivatePIDs=no\n" },
 };
 
 static const char *const unit_dirs[] = { "etc/systemd/system", "usr/lib/systemd/system" };
@@ -86,17 +99,17 @@ static int write_one(int run, const struct drop_in *d, struct err *e)
 	return 0;
 }
 
-/* Is the last setting of the key in this unit's file a yes? */
-static bool says_yes(const char *text, const char *key)
+/* What this unit's file says of the key last, up to the end of the text; "" where it does not. */
+static const char *last_value(const char *text, const char *key)
 {
-	bool yes = false;
+	const char *value = "";
 
 	for (const char *line = text; *line; line += strcspn(line, "\n"), line += *line == '\n') {
 		line += strspn(line, " \t");
 		if (strncmp(line, key, strlen(key)) == 0)
-			yes = strchr("yYtT1", line[strlen(key)]) && line[strlen(key)];
+			value = line + strlen(key);
 	}
-	return yes;
+	return value;
 }
 
 static int look_at_unit(int run, int dir, const char *name, struct err *e)
@@ -112,7 +125,7 @@ static int look_at_unit(int run, int dir, const char *name, struct err *e)
 	for (size_t i = 0; i < array_len(asked); i++) {
 		char *longer;
 
-		if (!says_yes(text, asked[i].key))
+		if (!asked[i].value(last_value(text, asked[i].key)))
 			continue;
 		longer = xasprintf("%s%s", more ? more : "", asked[i].text);
 		free(more);
