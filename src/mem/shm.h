@@ -12,6 +12,9 @@
  *   - it was written, truncated or punched through a descriptor: its mtime.  A write through a
  *     mapping changes that as well, when it meets our write-protection; so the mtime says nothing
  *     when no process has a descriptor on it, which anonymous and SysV memory never have.
+ * A page that is new in the inode counts as written: a read where there was none makes one (mm/shmem.c, SGP_CACHE),
+ * and it looks clean where the hole was armed.  Not noticed: a hole made through a mapping (MADV_REMOVE) that is only
+ * read afterwards, both between two looks.
  */
 #ifndef MEM_SHM_H
 #define MEM_SHM_H

@@ -262,7 +262,7 @@ static int scan_space(struct space *s, struct sender *to, uint64_t *scan_ns, str
 static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t *dirty_pages,
 		    struct err *e)
 {
-	own_pageset struct pageset was = PAGESET_INIT, send = PAGESET_INIT;
+	own_pageset struct pageset was = PAGESET_INIT, send = PAGESET_INIT, fresh = PAGESET_INIT;
 	struct batch_from from = { .fd = o->fd };
 	bool resized, again = o->nr != 0;
 
@@ -272,6 +272,10 @@ static int send_shm(struct track *t, struct shm *o, struct sender *to, uint64_t 
 	from.nr = o->nr;
 	from.hash = o->hash;
 	from.compare = o->suspect && o->sent;
+	/* Whoever only reads where there is no page makes one, and nobody has written it. */
+	pageset_add_set(&fresh, &o->present);
+	pageset_remove_set(&fresh, &was);
+	pageset_add_set(&o->dirty, &fresh);
 	/* Pages that went. */
 	pageset_remove_set(&was, &o->present);
 	for (size_t i = 0; i < was.n; i++)

@@ -397,6 +397,19 @@ static void churn_shared(void)
 	share(p, len, -1);
 }
 
+/* Shared pages that come into being because somebody reads them; nobody has written anything there. */
+static void churn_peek(void)
+{
+	size_t len = mib << 20;
+	char *p = map(NULL, len, MAP_SHARED | MAP_ANONYMOUS, -1);
+
+	fill(p, len / 2);
+	for (;; pause_a_bit()) {
+		(void)*(volatile char *)(p + len / 2 + next_random() % (len / 2));
+		scribble(p, len / 2, 5);
+	}
+}
+
 static void churn_memfd(void)
 {
 	size_t len = mib << 20;
@@ -497,6 +510,7 @@ static const struct {
 	{ "exec", churn_exec },	    { "spawn", churn_spawn },	{ "file", churn_file },
 	{ "shared", churn_shared }, { "memfd", churn_memfd },	{ "sysv", churn_sysv },
 	{ "direct", churn_direct }, { "many", churn_many },	{ "family", churn_family },
+	{ "peek", churn_peek },
 };
 
 static void start(const char *name, int last)
