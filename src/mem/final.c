@@ -22,6 +22,7 @@ struct piece {
 	struct map map; /* a part of one; borrowed name */
 	struct pageset present, dirty;
 	bool late; /* lazy: its pages follow after the switch */
+	bool failed; /* it could not be looked at */
 	bool done;
 };
 
@@ -39,8 +40,7 @@ static void scan_piece(struct piece *p)
 
 	if (p->done)
 		return;
-	/* Pages of a mapping that is gone do not exist: the empty set is right. */
-	scan_private(&p->space->scan, &p->map, &p->present, &p->dirty);
+	p->failed = space_scan(p->space, &p->map, &p->present, &p->dirty) == SCAN_GONE;
 	if (!p->space->direct)
 		return;
 	pageset_add_set(&doubt, &p->space->doubt);
@@ -116,6 +116,13 @@ static void wait_piece(struct work *w, struct piece *p)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Frozen, nothing goes away: pages that nobody has seen would be zeros there. */
+static int not_seen(const struct space *s, struct err *e)
+{
+	return err_set(e, ERR_COPY, "the memory of process %d (%d inside) cannot be looked at; has it been killed?",
+		       (int)s->pid, (int)s->vpid);
+}
+
 /* In order, as they are ready. */
 static int collect(struct work *w, struct sender *to, struct track_round *r, struct err *e)
 {
@@ -126,6 +133,8 @@ static int collect(struct work *w, struct sender *to, struct track_round *r, str
 		struct batch_from from = space_from(p->space);
 
 		wait_piece(w, p);
+		if (p->failed && ret == 0)
+			ret = not_seen(p->space, e);
 		pageset_add_set(&p->space->present, &p->present);
 		r->present_pages += p->present.pages;
 		if (p->map.kind == MAP_KIND_FILE) {
@@ -200,8 +209,9 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 		for (size_t k = 0; k < s->maps.n; k++) {
 			const struct map *m = &s->maps.v[k];
 
-			if (m->prot & MAP_EXEC && space_covers(m))
-				scan_private(&s->scan, m, &s->present, &s->dirty);
+			if (m->prot & MAP_EXEC && space_covers(m) &&
+			    space_scan(s, m, &s->present, &s->dirty) == SCAN_GONE)
+				return not_seen(s, e);
 		}
 		if (sender_pages(to, &from, s->dirty.v, s->dirty.n, e) < 0)
 			return -1;
@@ -264,8 +274,10 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	if (ret < 0 || send_lists(t, s, lazy, e) < 0 || sender_sync(s, &r->missing_pages, e) < 0)
 		return -1;
 	/* What the lists do not name was dropped there, and may come again here. */
-	for (size_t i = 0; i < t->nr_spaces; i++)
+	for (size_t i = 0; i < t->nr_spaces; i++) {
 		space_forget_copies(t->spaces[i]);
+		pageset_clear(&t->spaces[i]->fresh);
+	}
 	for (size_t i = 0; i < t->nr_shms; i++)
 		r->present_pages += t->shms[i]->present.pages;
 	r->scan_ns = scanned - began;

@@ -7,6 +7,7 @@
 #include <sys/ioctl.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "mem/maps.h"
@@ -17,6 +18,8 @@ enum {
 	AROUND = 64 << 10, /* bytes around a fault that go first then; aligned */
 	EVENTS = 32,
 	REFUSED_NS = 20000, /* until a refused copy is tried again */
+	NO_MEMORY_NS = 1000000,
+	TELL_AGAIN_S = 60,
 };
 
 struct lazytask *lazytask_new(int uffd, pid_t vpid, uint32_t nr, struct store *s,
@@ -156,8 +159,20 @@ static void forget(struct lazytask *t, uint64_t start, uint64_t end)
 
 /* ---- copying ---- */
 
+static void note_refused(struct lazytask *t, int why)
+{
+	uint64_t told = t->told_ns, now = clock_ns();
+
+	t->refused = true;
+	if ((told && now - told < UINT64_C(1000000000) * TELL_AGAIN_S) ||
+	    !atomic_compare_exchange_strong(&t->told_ns, &told, now))
+		return;
+	log_warn("pages of process %d cannot be placed, so it waits and it is tried again: %s", (int)t->vpid,
+		 strerror(why));
+}
+
 /* Pages [now, now + n) from data, or zeros.  Returns the pages that are settled (there, or without
- * a mapping); fewer than n only when events are pending, or it yields and somebody waits for the task. */
+ * a mapping); fewer than n only when events are pending, there is no memory, or it yields and somebody waits for the task. */
 static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const uint8_t *data, bool yields)
 {
 	uint64_t done = 0, some = n;
@@ -179,6 +194,7 @@ static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const 
 			*(data ? &t->copied : &t->zeros) += (uint64_t)got >> MEM_PAGE_SHIFT;
 			done += (uint64_t)got >> MEM_PAGE_SHIFT;
 			some = n - done;
+			t->refused = false;
 			continue;
 		}
 		switch (why) {
@@ -197,11 +213,12 @@ static uint64_t place_pages(struct lazytask *t, uint64_t now, uint64_t n, const 
 				some = n - done;
 			}
 			break;
-		default:
-			if (why != ESRCH && why != ENOSPC)
-				log_warn("cannot place pages of process %d: %s", (int)t->vpid,
-					 strerror(why));
+		case ESRCH:
 			t->over = true;
+			break;
+		default:
+			note_refused(t, why);
+			return done;
 		}
 	}
 	return t->over ? n : done;
@@ -571,10 +588,15 @@ void lazytask_serve(struct lazytask *t, const struct lazytask_ops *ops)
 		 * get a CPU for that: no yield, this thread may be of real-time priority. */
 		if (!k)
 			nanosleep(&(struct timespec){ 0, REFUSED_NS }, NULL);
-		if (n_pending == EVENTS) { /* let them fault again */
+		/* Let them fault again: there are too many, or it will take its time. */
+		if (n_pending == EVENTS || t->refused) {
 			for (size_t i = 0; i < n_pending; i++)
 				wake(t, pending[i], 1);
 			n_pending = 0;
+		}
+		if (t->refused) {
+			nanosleep(&(struct timespec){ 0, NO_MEMORY_NS }, NULL);
+			break;
 		}
 	}
 	pthread_rwlock_unlock(&t->events);

@@ -53,6 +53,10 @@ struct lazytask {
 	struct place *places;
 	size_t nr_places;
 	_Atomic bool over; /* its address space ended */
+	/* The kernel cannot place its pages just now (no memory).  They stay owed, for without them the program would read
+	 * zeros. */
+	_Atomic bool refused;
+	_Atomic uint64_t told_ns; /* of it, last */
 	_Atomic uint64_t faults, copied, zeros;
 	struct pageset wanted; /* remote: asked for and not here; under lock */
 };

@@ -271,11 +271,11 @@ static bool same_view(const struct view *v, const struct map *m)
 	       v->dev == m->dev && v->ino == m->ino;
 }
 
-/* Keeps what is known of views that are still there; a view that went is suspect. */
+/* Keeps what is known of views that are still there; a view that went is suspect.  Both lists rise by address. */
 static void renew_views(struct track *t, struct space *s)
 {
 	struct view *old = s->views, *v = NULL;
-	size_t n = 0, n_old = s->nr_views;
+	size_t n = 0, k = 0, n_old = s->nr_views;
 
 	for (size_t i = 0; i < s->maps.n; i++)
 		n += is_view(&s->maps.v[i]);
@@ -287,34 +287,52 @@ static void renew_views(struct track *t, struct space *s)
 		if (!is_view(m))
 			continue;
 		v[n] = (struct view){ m->start, m->end, m->offset, m->dev, m->ino, PAGESET_INIT };
-		for (size_t k = 0; k < n_old; k++)
-			if (same_view(&old[k], m)) {
-				pageset_move(&v[n].tables, &old[k].tables);
-				old[k].start = old[k].end = 0;
-			}
+		while (k < n_old && old[k].start < m->start)
+			suspect_view(t, &old[k++]);
+		if (k < n_old && same_view(&old[k], m))
+			pageset_move(&v[n].tables, &old[k++].tables);
 		n++;
 	}
-	for (size_t k = 0; k < n_old; k++) {
-		if (old[k].start != old[k].end)
-			suspect_view(t, &old[k]);
-		pageset_fini(&old[k].tables);
-	}
+	while (k < n_old)
+		suspect_view(t, &old[k++]);
+	for (size_t i = 0; i < n_old; i++)
+		pageset_fini(&old[i].tables);
 	free(old);
 	s->views = v;
 	s->nr_views = n;
 }
 
+struct changed {
+	struct pageset gone, *fresh;
+};
+
+static bool is_private(const struct map *m)
+{
+	return m->kind == MAP_KIND_ANON || m->kind == MAP_KIND_FILE;
+}
+
 static void note_gone(void *arg, const struct map *m, uint64_t start, uint64_t end)
 {
-	if (m->kind == MAP_KIND_ANON || m->kind == MAP_KIND_FILE)
-		pageset_add(arg, start, (end - start) >> MEM_PAGE_SHIFT);
+	struct changed *c = arg;
+
+	if (is_private(m))
+		pageset_add(&c->gone, start, (end - start) >> MEM_PAGE_SHIFT);
+}
+
+static void note_fresh(void *arg, const struct map *m, uint64_t start, uint64_t end)
+{
+	struct changed *c = arg;
+
+	if (is_private(m))
+		pageset_add(c->fresh, start, (end - start) >> MEM_PAGE_SHIFT);
 }
 
 /* What a process told is taken over; one thread. */
 static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *dropped, struct err *e)
 {
-	own_pageset struct pageset gone = PAGESET_INIT;
+	struct changed c = { PAGESET_INIT, NULL };
 	struct space *s = w->space;
+	int ret = 0;
 
 	for (size_t i = 0; i < w->nr_fds; i++)
 		meet_shm(t, w->fds[i].path, w->fds[i].name, w->fds[i].dev, w->fds[i].ino, true);
@@ -330,7 +348,8 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 		return 0;
 	}
 	s->direct |= w->direct;
-	maps_compare(&w->was, &s->maps, note_gone, NULL, &gone);
+	c.fresh = &s->fresh;
+	maps_compare(&w->was, &s->maps, note_gone, note_fresh, &c);
 	renew_views(t, s);
 	space_renew_copies(s);
 	for (size_t i = 0; i < s->maps.n; i++) {
@@ -345,11 +364,13 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 		meet_shm(t, path, m->name, m->dev, m->ino, false);
 	}
 	if (s->scan.soft)
-		soft_forget(s->scan.soft, &gone);
-	if (!gone.n || !s->announced || !to)
-		return 0;
-	*dropped = true;
-	return sender_drop(to, s->nr, gone.v, gone.n, e);
+		soft_forget(s->scan.soft, &c.gone);
+	if (c.gone.n && s->announced && to) {
+		*dropped = true;
+		ret = sender_drop(to, s->nr, c.gone.v, c.gone.n, e);
+	}
+	pageset_fini(&c.gone);
+	return ret;
 }
 
 static struct space *owned_by(const struct track *t, pid_t pid)

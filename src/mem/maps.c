@@ -9,7 +9,7 @@
 
 #include "base/own.h"
 
-enum { MAX_TEXT = 256 << 20, MAX_MAPS = 1 << 20 };
+enum { MAX_TEXT = 256 << 20, MAX_MAPS = 1 << 20, READ_TRIES = 10 };
 
 void maps_fini(struct maps *m)
 {
@@ -135,7 +135,17 @@ static int bad_line(size_t nr, struct err *e)
 	return err_set(e, ERR_UNSUPPORTED, "line %zu of a maps file is not understood", nr);
 }
 
-static int parse_lines(struct maps *m, size_t len, uint64_t shm_dev, struct err *e)
+/* The newer line is right: what it covers is taken from those before it. */
+static void cut_overlap(struct maps *m, const struct map *one)
+{
+	while (m->n && m->v[m->n - 1].start >= one->start)
+		m->n--;
+	if (m->n && m->v[m->n - 1].end > one->start)
+		m->v[m->n - 1].end = one->start;
+}
+
+/* `torn`: NULL, or set when lines overlap, which is an error otherwise. */
+static int parse_lines(struct maps *m, size_t len, uint64_t shm_dev, bool *torn, struct err *e)
 {
 	char *line = m->text, *end = m->text + len;
 	size_t cap = 0;
@@ -153,9 +163,13 @@ static int parse_lines(struct maps *m, size_t len, uint64_t shm_dev, struct err 
 				last->vmflags = line + 8 + strspn(line + 8, " ");
 				last->vm = vm_bits(last->vmflags);
 			}
-		} else if (!parse_head(line, &one) || (last && one.start < last->end)) {
+		} else if (!parse_head(line, &one) || (last && one.start < last->end && !torn)) {
 			return bad_line(nr, e);
 		} else {
+			if (last && one.start < last->end) {
+				*torn = true;
+				cut_overlap(m, &one);
+			}
 			if (m->n == MAX_MAPS)
 				return err_set(e, ERR_UNSUPPORTED, "more than %d mappings in a process",
 					       MAX_MAPS);
@@ -172,16 +186,21 @@ static int parse_lines(struct maps *m, size_t len, uint64_t shm_dev, struct err 
 	return 0;
 }
 
-int maps_parse(struct maps *m, char *text, size_t len, uint64_t shm_dev, struct err *e)
+static int parse(struct maps *m, char *text, size_t len, uint64_t shm_dev, bool *torn, struct err *e)
 {
 	*m = (struct maps){ .text = text };
-	if (parse_lines(m, len, shm_dev, e) == 0)
+	if (parse_lines(m, len, shm_dev, torn, e) == 0)
 		return 0;
 	maps_fini(m);
 	return -1;
 }
 
-int maps_read(struct maps *m, int fd, struct err *e)
+int maps_parse(struct maps *m, char *text, size_t len, uint64_t shm_dev, struct err *e)
+{
+	return parse(m, text, len, shm_dev, NULL, e);
+}
+
+static int read_once(struct maps *m, int fd, bool *torn, struct err *e)
 {
 	size_t len = 0, cap = 64 << 10;
 	own_free char *text = xmalloc(cap + 1);
@@ -209,7 +228,20 @@ int maps_read(struct maps *m, int fd, struct err *e)
 			text = xrealloc(text, (cap *= 2) + 1);
 	}
 	text[len] = '\0';
-	return maps_parse(m, take_ptr(&text), len, maps_shm_dev(), e);
+	return parse(m, take_ptr(&text), len, maps_shm_dev(), torn, e);
+}
+
+int maps_read(struct maps *m, int fd, struct err *e)
+{
+	for (int i = 1;; i++) {
+		bool torn = false;
+
+		if (read_once(m, fd, &torn, e) < 0)
+			return -1;
+		if (!torn || i == READ_TRIES)
+			return 0;
+		maps_fini(m);
+	}
 }
 
 int maps_read_pid(struct maps *m, pid_t pid, bool with_vmflags, struct err *e)

@@ -83,7 +83,9 @@ void maps_fini(struct maps *m);
 int maps_parse(struct maps *m, char *text, size_t len, uint64_t shm_dev, struct err *e);
 
 /* Reads from the beginning of an open /proc/PID/maps or smaps.  An address space that
- * has ended gives n == 0.  smaps walks all page tables (26 ms a GiB): not in the freeze. */
+ * has ended gives n == 0.  The text of a running process is no snapshot: the kernel lets go of the address space on the way
+ * (fs/proc/task_mmu.c), and a line may overlap the one before.  Then it is read again, a few times; of a
+ * process that changes its mappings all the time the newer line counts.  smaps walks all page tables (26 ms a GiB): not in the freeze. */
 int maps_read(struct maps *m, int fd, struct err *e);
 int maps_read_pid(struct maps *m, pid_t pid, bool with_vmflags, struct err *e);
 

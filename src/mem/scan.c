@@ -48,6 +48,7 @@ enum {
 	AT_ONCE = 16 << 20, /* bytes that one call looks at: some ten us */
 	QUICK_NS = 5000,    /* a call that takes less found nothing to walk */
 	SWAP_TYPE_MARKER = 31,
+	MARKER_POISONED = 1 << (5 + 1), /* PTE_MARKER_POISONED, in the place of a swap offset */
 	NEAR = 32 * MEM_PAGE, /* walking so much of clean pages costs what a call does */
 };
 
@@ -202,15 +203,18 @@ static void add_swapped(const struct scan_space *s, const struct page_region_ *r
 
 		n = n < array_len(entries) ? n : array_len(entries);
 		got = pread(s->pagemap, entries, n * 8, (off_t)(at >> MEM_PAGE_SHIFT) * 8);
-		n = got > 0 ? (uint64_t)got / 8 : 0;
-		if (!n)
-			return;
+		if (got < 8) { /* not known: then it is there, and reading it fails */
+			memset(entries, 0xff, n * 8);
+			got = (ssize_t)n * 8;
+		}
+		n = (uint64_t)got / 8;
 		for (uint64_t i = 0; i < n; i++, at += MEM_PAGE) {
 			bool swap = entries[i] >> 62 & 1, there = entries[i] >> 63;
 
-			if (entries[i] & PAGEMAP_GUARD && s->guarded)
+			if (!there && entries[i] & PAGEMAP_GUARD && s->guarded)
 				*s->guarded = true;
-			if (!there && (!swap || (entries[i] & 31) == SWAP_TYPE_MARKER))
+			/* A poisoned page is there, too: it cannot be read, and is missed. */
+			if (!there && (!swap || ((entries[i] & 31) == SWAP_TYPE_MARKER && !(entries[i] & MARKER_POISONED))))
 				continue;
 			if (present)
 				pageset_add(present, at, 1);
@@ -368,9 +372,7 @@ enum scan_result scan_arm(const struct scan_space *s, const struct map *m, uint6
 		return r;
 	/* Armed first, then taken whole: what is written in between is found again. */
 	if (!whole && register_map(s, m) < 0) {
-		r = errno == ENOMEM || errno == ESRCH ? SCAN_GONE : SCAN_UNTRACKED;
-		if (r == SCAN_GONE && s->uffd >= 0)
-			return r;
+		r = SCAN_UNTRACKED;
 	} else if (walk_private(s, &part, true, false, NULL, &ignored) == SCAN_GONE) {
 		return SCAN_GONE;
 	}

@@ -13,6 +13,8 @@
 #include "mem/inject.h"
 #include "mem/soft.h"
 
+enum { OPEN_TRIES = 20 };
+
 static int open_proc(pid_t pid, const char *name)
 {
 	char path[64];
@@ -85,23 +87,25 @@ int space_track(struct space *s, uint64_t *stopped_ns, struct err *e)
 	return 0;
 }
 
-/* All of one program: an exec may come in between. */
+/* All of one program: an exec may come in between.  One that changes these bytes itself looks like it for ever, and is known by
+ * its maps alone. */
 static int open_files(struct space *s, struct err *e)
 {
-	do {
+	for (int i = 0;; i++) {
 		close_fd(&s->maps_fd);
 		close_fd(&s->scan.pagemap);
 		close_fd(&s->mem);
 		s->random_at = random_of(s->pid);
-		if (!read_random(s->pid, s->random_at, s->random))
+		if (i == OPEN_TRIES || !read_random(s->pid, s->random_at, s->random))
 			s->random_at = 0;
 		s->maps_fd = open_proc(s->pid, "maps");
 		s->scan.pagemap = open_proc(s->pid, "pagemap");
 		s->mem = open_proc(s->pid, "mem");
 		if (s->maps_fd < 0 || s->scan.pagemap < 0 || s->mem < 0)
 			return err_sys(e, "cannot open the memory of process %d", (int)s->pid);
-	} while (!space_is_same(s));
-	return 0;
+		if (space_is_same(s))
+			return 0;
+	}
 }
 
 int space_open(struct space **out, pid_t pid, pid_t vpid, enum space_how how,
@@ -144,6 +148,7 @@ void space_close(struct space *s)
 	maps_fini(&s->smaps);
 	pageset_fini(&s->dirty);
 	pageset_fini(&s->present);
+	pageset_fini(&s->fresh);
 	pageset_fini(&s->doubt);
 	for (size_t i = 0; i < s->nr_views; i++)
 		pageset_fini(&s->views[i].tables);
@@ -240,6 +245,22 @@ const struct copies *space_find_copies(const struct space *s, const struct map *
 	}
 	return lo < s->nr_copies && s->copies[lo].start <= m->start && s->copies[lo].end >= m->end ? &s->copies[lo]
 												    : NULL;
+}
+
+enum scan_result space_scan(const struct space *s, const struct map *m, struct pageset *present,
+			    struct pageset *dirty)
+{
+	own_pageset struct pageset there = PAGESET_INIT, fresh = PAGESET_INIT;
+	enum scan_result r;
+
+	if (!pageset_count(&s->fresh, m->start, m->end))
+		return scan_private(&s->scan, m, present, dirty);
+	r = scan_private(&s->scan, m, &there, dirty);
+	pageset_add_set(present, &there);
+	pageset_add_set(&fresh, &s->fresh);
+	pageset_keep(&fresh, &there);
+	pageset_add_set(dirty, &fresh);
+	return r;
 }
 
 bool space_covers(const struct map *m)

@@ -52,6 +52,9 @@ struct space {
 	struct copies *copies; /* not with soft-dirty bits */
 	size_t nr_copies;
 	struct pageset dirty, present;
+	/* Mapped since the look before, and not scanned since then: they go whole.  The kernel would tell that of a new mapping; not
+	 * of one that a torn text (maps_read) lacked, whose pages have been dropped there. */
+	struct pageset fresh;
 	/* It has files open with O_DIRECT or an aio ring: a device may still have been writing into
 	 * pages when they were armed.  So what one scan found is sent again with the next. */
 	bool direct;
@@ -89,6 +92,10 @@ void space_renew_copies(struct space *s);
 /* All of them are sent again. */
 void space_forget_copies(struct space *s);
 const struct copies *space_find_copies(const struct space *s, const struct map *m);
+
+/* scan_private; what is fresh is dirty, too. */
+enum scan_result space_scan(const struct space *s, const struct map *m, struct pageset *present,
+			    struct pageset *dirty);
 
 /* Is the content of this mapping ours? */
 bool space_covers(const struct map *m);

@@ -202,6 +202,18 @@ static int send_dirty(const struct space *s, struct sender *to, struct err *e)
 	return sender_pages(to, &from, s->dirty.v, s->dirty.n, e);
 }
 
+/* Whatever is fresh of this part.  It is armed already: what is written meanwhile is found again. */
+static void take_fresh(const struct space *s, const struct map *m, uint64_t from, uint64_t to, struct pageset *dirty)
+{
+	own_pageset struct pageset there = PAGESET_INIT;
+	struct map part = *m;
+
+	part.start = from;
+	part.end = to;
+	if (pageset_count(&s->fresh, from, to))
+		space_scan(s, &part, &there, dirty);
+}
+
 /* What is dirty of one mapping, armed again, piece by piece; `to` (may be NULL) gets each at once. */
 static int scan_mapping(struct space *s, const struct map *m, struct sender *to, uint64_t *scan_ns, struct err *e)
 {
@@ -212,9 +224,14 @@ static int scan_mapping(struct space *s, const struct map *m, struct sender *to,
 	for (uint64_t at = m->start, end; at < m->end; at = end) {
 		own_pageset struct pageset dirty = PAGESET_INIT;
 		uint64_t began = clock_ns();
+		enum scan_result r;
 
 		end = m->end - at > piece ? (at | (piece - 1)) + 1 : m->end;
-		whole |= scan_arm(&s->scan, m, at, end, whole, &dirty) == SCAN_WHOLE;
+		r = scan_arm(&s->scan, m, at, end, whole, &dirty);
+		whole |= r == SCAN_WHOLE;
+		s->gone |= r == SCAN_GONE; /* what was armed on the way nobody knows: all of it goes again, if it lives */
+		if (r == SCAN_TRACKED)
+			take_fresh(s, m, at, end, &dirty);
 		*scan_ns += clock_ns() - began;
 		for (size_t i = 0; i < dirty.n; i++)
 			pageset_add(&s->dirty, dirty.v[i].start, dirty.v[i].pages);
@@ -387,6 +404,8 @@ int track_round(struct track *t, struct sender *s, struct track_round *r, struct
 	r->nr_shms = (unsigned)t->nr_shms;
 	r->attached = t->attached;
 	r->attach_max_ns = t->attach_max_ns;
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		pageset_clear(&t->spaces[i]->fresh);
 	/* Pages read after an exec were the new program's: then the whole object goes. */
 	for (size_t i = 0; i < t->nr_spaces; i++)
 		if (!space_is_same(t->spaces[i]))

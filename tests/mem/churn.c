@@ -397,6 +397,36 @@ static void churn_shared(void)
 	share(p, len, -1);
 }
 
+static void *tear(void *arg)
+{
+	enum { PAGES = 500 };
+	char *area = arg;
+
+	for (;;) {
+		char *at = area + next_random() % PAGES * PAGE;
+		size_t len = (next_random() % 8 + 1) * PAGE;
+		int prot = next_random() % 2 ? PROT_READ | PROT_WRITE : PROT_READ;
+
+		if (mmap(at, len, prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED)
+			die("mmap");
+		if (prot & PROT_WRITE)
+			*(volatile uint64_t *)at = next_random();
+		mprotect(area + next_random() % PAGES * PAGE, len, PROT_READ | PROT_WRITE);
+	}
+	return NULL;
+}
+
+/* Mappings that change while somebody reads their list: its lines do not fit together. */
+static void churn_torn(void)
+{
+	pthread_t t;
+
+	for (int i = 0; i < 4; i++)
+		if (pthread_create(&t, NULL, tear, anon(4 << 20)))
+			die("thread");
+	pthread_join(t, NULL);
+}
+
 /* Shared pages that come into being because somebody reads them; nobody has written anything there. */
 static void churn_peek(void)
 {
@@ -510,7 +540,7 @@ static const struct {
 	{ "exec", churn_exec },	    { "spawn", churn_spawn },	{ "file", churn_file },
 	{ "shared", churn_shared }, { "memfd", churn_memfd },	{ "sysv", churn_sysv },
 	{ "direct", churn_direct }, { "many", churn_many },	{ "family", churn_family },
-	{ "peek", churn_peek },
+	{ "peek", churn_peek },	    { "torn", churn_torn },
 };
 
 static void start(const char *name, int last)

@@ -6,6 +6,7 @@
  *
  *	lazytest local		all pages are in the store
  *	lazytest forks		and it forks all the time
+ *	lazytest refused	and for a while the kernel cannot place some of them
  *	lazytest remote		all pages come over the link, on demand and pushed
  *	lazytest cut		the same, and the link breaks three times
  *	lazytest again		one pre-copy round, then the rest over the link
@@ -369,6 +370,25 @@ static void run_links(struct lazy *l, struct serve **serve, pid_t init, int cuts
 	}
 }
 
+/* Pages of the store that the kernel cannot read for a moment: as if it had no memory for them. */
+static void *refuse_main(void *arg)
+{
+	struct store *s = arg;
+
+	for (int on = 1; on >= 0; on--) {
+		for (uint64_t at = A; at < A + A_LEN; at += MIB) {
+			uint32_t nr = store_find_space(s, 1);
+			uint64_t pages;
+			const void *data;
+
+			if (store_peek(s, nr, at, 1, &pages, &data) == STORE_DATA)
+				mprotect((void *)(uintptr_t)data, 4096, on ? PROT_NONE : PROT_READ | PROT_WRITE);
+		}
+		clock_sleep_ms(on ? 400 : 0);
+	}
+	return NULL;
+}
+
 static pid_t start_self(char *const *argv)
 {
 	pid_t pid = fork();
@@ -390,7 +410,9 @@ static void to_stderr(void *arg, enum log_level level, const char *line)
 int main(int argc, char **argv)
 {
 	const char *mode = argc > 1 ? argv[1] : "local";
-	bool forks = !strcmp(mode, "forks"), remote = strcmp(mode, "local") && !forks, again = !strcmp(mode, "again");
+	bool forks = !strcmp(mode, "forks"), refused = !strcmp(mode, "refused"), again = !strcmp(mode, "again");
+	bool remote = strcmp(mode, "local") && !forks && !refused;
+	pthread_t refuse;
 	char dir[] = "/tmp/lazytest.XXXXXX", number[12];
 	char *source_argv[] = { (char *)"/proc/self/exe", (char *)"source", number, NULL };
 	char *restored_argv[] = { argv[0], (char *)"restored", dir, NULL };
@@ -450,6 +472,8 @@ int main(int argc, char **argv)
 		bed_die("lazy: %s", e.msg);
 	if (forks)
 		setenv("LAZYTEST_FORKS", "1", 1);
+	if (refused)
+		pthread_create(&refuse, NULL, refuse_main, b.store);
 	restored = start_self(restored_argv);
 	if (remote) {
 		run_links(l, &serve, b.init, !strcmp(mode, "cut") ? 3 : 0);
@@ -464,6 +488,8 @@ int main(int argc, char **argv)
 	}
 	if (waitpid(restored, &status, 0) != restored || status)
 		bed_die("the restored program failed: %#x", status);
+	if (refused)
+		pthread_join(refuse, NULL);
 	serve_free(serve);
 	track_close(t);
 	bed_unlink(&b);
