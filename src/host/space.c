@@ -23,8 +23,9 @@ int space_free(const char *path, uint64_t *bytes, uint64_t *inodes, struct err *
 			return err_sys(e, "cannot see how much room there is at %s", path);
 		slash[slash == at] = '\0';
 	}
-	*bytes = (uint64_t)s.f_bfree * s.f_frsize;
-	*inodes = s.f_files ? s.f_ffree : UINT64_MAX;
+	/* As those see it who are not root: services fail where only its reserve is left. */
+	*bytes = (uint64_t)s.f_bavail * s.f_frsize;
+	*inodes = s.f_files ? s.f_favail : UINT64_MAX;
 	return 0;
 }
 

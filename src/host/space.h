@@ -9,7 +9,7 @@
 
 #include "base/err.h"
 
-/* Free for root at `path`, or at its nearest parent that exists.  *inodes is
+/* Free at `path` for those who are not root, or at its nearest parent that exists.  *inodes is
  * UINT64_MAX where the file system does not count them. */
 int space_free(const char *path, uint64_t *bytes, uint64_t *inodes, struct err *e);
 

@@ -64,6 +64,12 @@ on a sh -c 'head -c 400000000 /dev/zero | tr "\0" x >/vz/private/101/large'
 on b sh -c 'head -c 300000000 /dev/zero | tr "\0" x >/vz/full'
 check 31 disk_space 'are needed'
 on b rm /vz/full
+# What only root may use (5 % of an ext4) is no room for a service.
+on a truncate -s 0 /vz/private/101/large
+on a sh -c 'head -c 12000000 /dev/zero | tr "\0" x >/vz/private/101/large'
+on b sh -c 'head -c $(($(df --output=avail -B1 /vz | tail -n 1) - 6000000)) /dev/zero | tr "\0" x >/vz/full'
+check 31 disk_space 'are needed'
+on b rm /vz/full
 on a rm /vz/private/101/large
 
 # ---- 12: an address in use: of a running container, of the server itself
