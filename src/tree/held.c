@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -103,9 +104,53 @@ static void look_at_fds(struct held *h, pid_t pid)
 			add(h, pid, dirfd(d), "fd", de->d_name, HELD_OPEN);
 }
 
+bool held_overlays_are_seen(const char *release)
+{
+	unsigned major = 0, minor = 0;
+
+	return sscanf(release, "%u.%u", &major, &minor) == 2 &&
+	       (major > 6 || (major == 6 && minor >= 5));
+}
+
+/* "36 35 98:0 / /merged rw,relatime shared:1 - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w" */
+bool held_has_overlay(const char *mountinfo)
+{
+	static const char type[] = " - overlay ";
+
+	for (const char *at = mountinfo; (at = strstr(at, type)); at++) {
+		size_t len = strcspn(at, "\n");
+		const char *upper = strstr(at, "upperdir=");
+
+		if (upper && upper < at + len)
+			return true;
+	}
+	return false;
+}
+
+/* Once a mount namespace: processes of one mostly follow each other. */
+static void look_at_mounts(struct held *h, pid_t pid)
+{
+	own_free char *info = NULL;
+	char path[64];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "/proc/%d/ns/mnt", (int)pid);
+	if (h->unseen_overlay || stat(path, &st) < 0 || st.st_ino == h->mnt_ns)
+		return;
+	h->mnt_ns = st.st_ino;
+	snprintf(path, sizeof(path), "/proc/%d/mountinfo", (int)pid);
+	if (file_read(AT_FDCWD, path, MAPS_MAX, &info, NULL, NULL) == 0)
+		h->unseen_overlay = held_has_overlay(info);
+}
+
 int held_look(struct held *h, const pid_t *pids, size_t n, struct err *e)
 {
+	struct utsname u;
+	bool seen = uname(&u) == 0 && held_overlays_are_seen(u.release);
+
 	for (size_t i = 0; i < n; i++) {
+		if (!seen)
+			look_at_mounts(h, pids[i]);
 		if (look_at_maps(h, pids[i], e) < 0)
 			return -1;
 		look_at_fds(h, pids[i]);

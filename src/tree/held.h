@@ -5,6 +5,7 @@
 #ifndef TREE_HELD_H
 #define TREE_HELD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -29,6 +30,9 @@ struct held_file {
 struct held {
 	struct held_file *v;
 	size_t n;
+	/* Somebody has an overlay that can be written to, and on this kernel no event tells of that. */
+	bool unseen_overlay;
+	ino_t mnt_ns; /* the one that was looked at last */
 };
 
 #define HELD_INIT { .v = NULL }
@@ -38,6 +42,13 @@ struct held {
  * descriptor. */
 int held_look(struct held *h, const pid_t *pids, size_t n, struct err *e);
 void held_fini(struct held *h);
+
+/* Does fsnotify see writes through an overlay on the file system of its upper layer?  Since Linux 6.5 ("ovl:
+ * enable fsnotify events on underlying real files"); before, such a file is opened with FMODE_NONOTIFY.
+ * `release` is uname(2)'s. */
+bool held_overlays_are_seen(const char *release);
+/* A text of /proc/PID/mountinfo: is there an overlay with an upper layer? */
+bool held_has_overlay(const char *mountinfo);
 
 /* Opens it (O_PATH): -1 with errno when it is not held any more. */
 int held_open(const struct held_file *f);

@@ -348,7 +348,13 @@ static int later(struct tree_source *s, struct peer *const *streams, unsigned n_
 	if (c && c->overflow)
 		log_info("%s: more changes than the journal holds: the whole tree is compared",
 			 s->root_path);
-	if (c && !c->overflow && s->passed)
+	if (held && held->unseen_overlay && !s->overlays) {
+		s->overlays = true;
+		log_info("%s: written to through overlays, which this kernel does not report: the whole "
+			 "tree is compared",
+			 s->root_path);
+	}
+	if (c && !c->overflow && !s->overlays && s->passed)
 		p.kind = TREE_CHANGES;
 	progress_begin(s, c ? c->n : 0, 0);
 	ret = s->touched ? touched_look(s->touched, s->root, s->root_path, held, frozen,

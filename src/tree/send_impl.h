@@ -53,6 +53,7 @@ struct tree_source {
 	struct touched *touched; /* files to compare by contents; NULL before the first pass */
 	struct tree_measure measured;
 	bool may_nocow; /* its file system knows files without copy-on-write */
+	bool overlays;	/* somebody wrote through one unseen: the journal is not enough */
 	bool passed;	/* a pass has been made: journal and since_ns are about later changes */
 	/* Files with several names whose contents got lost on the way, because the name they
 	 * were read by vanished: the next pass sends them again. */

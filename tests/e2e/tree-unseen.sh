@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# What no event tells: writes through a shared mapping of a frozen process, and to a file whose opened name is gone
-# while another name lives. And what must not happen: a symlink in the destination's area led outside.
+# What no event tells: writes through a shared mapping of a frozen process, to a file whose opened name is gone
+# while another name lives, and (before Linux 6.5) through an overlay on the area. And what must not happen: a symlink in the destination's area led outside.
 # timeout: 120
+# vm: full
 . "$(dirname "$0")/../lib.sh"
 move=${PMIGRATE_BUILD:-build}/tests/tree/tree-move
+[ -x "$move" ] || move=${MEM_TESTS:-}/tree-move # in a VM
 tree=$TESTS/tree/tree.py
 [ -x "$move" ] || skip "tree-move is not built"
 mkdir "$TEST_DIR/ram"
@@ -69,3 +71,23 @@ ln -s "$TEST_DIR/ram/outside/large" "$TEST_DIR/ram/dst2/large"
 printf 'first\nlast\n' | must "$move" local "$TEST_DIR/ram/src2" "$TEST_DIR/ram/dst2" >/dev/null
 must python3 "$tree" same "$TEST_DIR/ram/src2" "$TEST_DIR/ram/dst2"
 python3 "$tree" dump "$TEST_DIR/ram/outside" | diff "$TEST_DIR/before" - || fail "something outside the area was changed"
+
+# Through an overlay, whose upper layer lies in the area, closed again.
+src3=$TEST_DIR/ram/src3
+mkdir -p "$src3"/{lower,upper,work,merged} "$TEST_DIR/ram/dst3"
+sh -c "mount -t overlay -o lowerdir=$src3/lower,upperdir=$src3/upper,workdir=$src3/work none $src3/merged && exec sleep 1000" &
+holder=$!
+cleanup "umount -l $src3/merged"
+wait_for 10 mountpoint -q "$src3/merged"
+echo one >"$src3/merged/file"
+coproc O { exec "$move" -e /merged local "$src3" "$TEST_DIR/ram/dst3"; }
+exec {say}>&"${O[1]}" {hear}<&"${O[0]}"
+read -r _ <&"$hear"
+ask first
+echo two, longer >"$src3/merged/file"
+ask "next $holder"
+echo three, and longer still >"$src3/merged/file"
+kill -KILL "$holder"
+ask last
+echo quit >&"$say"
+grep -q 'three' "$TEST_DIR/ram/dst3/upper/file" || fail "written through an overlay: lost ($(uname -r))"

@@ -15,6 +15,7 @@
 
 #include "base/own.h"
 #include "tree/exclude.h"
+#include "tree/held.h"
 #include "tree/known.h"
 #include "tree/links.h"
 #include "tree/msg.h"
@@ -410,9 +411,28 @@ static void test_known_blocks(void **state)
 	known_free(k);
 }
 
+static void test_overlays_that_no_event_tells_of(void **state)
+{
+	const char *lower = "36 35 0:98 / /m ro - overlay overlay ro,lowerdir=/a:/b\n"
+			    "37 35 8:1 / /upperdir=/x rw - ext4 /dev/sda1 rw\n";
+	const char *upper = "38 35 0:99 / /m rw - overlay overlay rw,lowerdir=/a,upperdir=/u,workdir=/w\n";
+
+	(void)state;
+	assert_false(held_overlays_are_seen("6.1.0-38-amd64"));
+	assert_false(held_overlays_are_seen("6.4.16"));
+	assert_true(held_overlays_are_seen("6.5.0"));
+	assert_true(held_overlays_are_seen("6.12.48+deb13-amd64"));
+	assert_true(held_overlays_are_seen("7.0.0-rc1"));
+	assert_false(held_overlays_are_seen("what?"));
+	assert_false(held_has_overlay(""));
+	assert_false(held_has_overlay(lower));
+	assert_true(held_has_overlay(upper));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_overlays_that_no_event_tells_of),
 		cmocka_unit_test(test_known_blocks),
 		cmocka_unit_test(test_records_come_back),
 		cmocka_unit_test(test_every_truncation_and_bit_flip),
