@@ -115,7 +115,7 @@ uint64_t changes_bytes(const struct changes *c, int root)
 
 		if (fd >= 0 && fstatat(fd, c->item[i].name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 		    S_ISREG(st.st_mode))
-			sum += (uint64_t)st.st_size;
+			sum += (uint64_t)(st.st_blocks * 512 < st.st_size ? st.st_blocks * 512 : st.st_size);
 	}
 	return sum;
 }

@@ -60,8 +60,8 @@ void changes_sort(struct changes *c);
 /* Names changed since the last take, events included that nobody has read yet. */
 uint64_t journal_pending(struct journal *j);
 
-/* A scope for measuring: between the two only new names are counted (*n), each with its
- * size at the end (*bytes); nothing is lost for the next take. */
+/* A scope for measuring: between the two only new names are counted (*n), each with what
+ * it holds at the end (*bytes); nothing is lost for the next take. */
 void journal_window_begin(struct journal *j);
 int journal_window_end(struct journal *j, uint64_t *n, uint64_t *bytes, struct err *e);
 

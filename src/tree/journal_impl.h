@@ -31,7 +31,7 @@ bool journal_is_inside(const struct area_id *id, const struct file_handle *h);
 char *journal_dir_path(const struct area_id *id, const struct file_handle *h);
 
 void changes_fini(struct changes *c);
-/* The sum of the sizes of the regular files among them. */
+/* What the regular files among them hold, without holes. */
 uint64_t changes_bytes(const struct changes *c, int root);
 
 #endif

@@ -285,17 +285,22 @@ bool known_open(struct known *k, const struct stat *st)
 	return ok;
 }
 
-bool known_get(struct known *k, ino_t ino, uint64_t offset, uint8_t sum[TREE_SUM])
+size_t known_get(struct known *k, ino_t ino, uint64_t offset, uint8_t (*sums)[TREE_SUM], size_t max)
 {
 	static const uint8_t ones[TREE_SUM] = { [0 ... TREE_SUM - 1] = 0xff };
+	size_t on_page = PAGE_SUMS - (size_t)(offset % PAGE_SPAN / TREE_BLOCK), n = 0;
 	const struct file *f;
+	ssize_t got = 0;
 	off_t at;
-	bool ok;
 
+	if (max > on_page)
+		max = on_page;
 	pthread_mutex_lock(&k->lock);
 	f = find(k, ino);
-	ok = f && place_of(f, offset, &at) == 0 &&
-	     pread(k->fd, sum, TREE_SUM, at) == TREE_SUM && memcmp(sum, ones, TREE_SUM) != 0;
+	if (f && place_of(f, offset, &at) == 0)
+		got = pread(k->fd, sums, max * TREE_SUM, at);
 	pthread_mutex_unlock(&k->lock);
-	return ok;
+	while (got >= (ssize_t)((n + 1) * TREE_SUM) && memcmp(sums[n], ones, TREE_SUM) != 0)
+		n++;
+	return n;
 }

@@ -46,9 +46,9 @@ void known_forget(struct known *k, ino_t ino);
 
 /* Is this file as it was sealed? */
 bool known_open(struct known *k, const struct stat *st);
-/* The hash of the block at `offset` of such a file (all zero: a hole): false when it must be
- * read. */
-bool known_get(struct known *k, ino_t ino, uint64_t offset, uint8_t sum[TREE_SUM]);
+/* The hashes of up to `max` blocks of such a file from the one at `offset` on (all zero: a
+ * hole); how many there are before one that must be read.  One call reads no more than 32 MiB's. */
+size_t known_get(struct known *k, ino_t ino, uint64_t offset, uint8_t (*sums)[TREE_SUM], size_t max);
 
 /* The XXH3-128 of a block, as it travels. */
 void known_hash(const void *block, size_t len, uint8_t sum[TREE_SUM]);

@@ -9,7 +9,8 @@
  *	S -> A	BATCH[_ZSTD]	records; each frame stands alone, any stream
  *	S -> A	BARRIER		number u32; on every stream
  *	S -> A	SUMS_ASK	id u32, path, size u64
- *	A -> S	SUMS*		id u32, last u8, offset u64, hashes of 16 bytes
+ *	A -> S	SUMS*		id u32, last u8, offset u64, hashes of 16 bytes; what lies before
+ *				the offset and was not told, or behind the last hash, is a hole there
  *	S -> A	END		on every stream
  *
  * What stands between two barriers may be applied in any order and in
@@ -173,7 +174,7 @@ int sums_ask_get(const void *data, size_t len, struct sums_ask *out, struct err 
 
 struct sums_msg {
 	uint32_t id;
-	bool last;	 /* no more for this file: blocks beyond count as different */
+	bool last;	 /* no more for this file: a hole from here on */
 	uint64_t offset; /* a multiple of TREE_BLOCK */
 	const uint8_t *sums; /* n_sums times TREE_SUM bytes; borrowed from the frame */
 	uint32_t n_sums;

@@ -2,7 +2,7 @@
 /*
  * Block hashes of what is there of a large file, so that only differences
  * travel: remembered ones (known.h) where the file is as it was left, else
- * it is read.  A file that cannot be changed in place (none there, another kind, one
+ * it is read; large holes are not told at all.  A file that cannot be changed in place (none there, another kind, one
  * with further names) is replaced by an empty one first, and has no hashes.
  */
 #include "tree/recv_impl.h"
@@ -70,19 +70,22 @@ static int put_block(struct hashing *h, const uint8_t *block, size_t len, struct
 /* Blocks that need not be read. */
 static int put_known(struct hashing *h, struct err *e)
 {
-	uint8_t sum[TREE_SUM];
+	uint8_t sums[SUMS_FRAME][TREE_SUM];
+	size_t n = SUMS_FRAME;
 
-	while (h->known && h->at < h->end &&
-	       known_get(h->p->d->known, h->ino, h->at, sum)) {
+	while (h->known && h->at < h->end && n) {
 		uint64_t left = h->end - h->at;
 
-		if (put_sum(h, sum, left < TREE_BLOCK ? (size_t)left : TREE_BLOCK, e) < 0)
-			return -1;
+		n = (size_t)((left + TREE_BLOCK - 1) / TREE_BLOCK);
+		n = known_get(h->p->d->known, h->ino, h->at, sums, n < SUMS_FRAME ? n : SUMS_FRAME);
+		for (size_t i = 0; i < n; i++, left = h->end - h->at)
+			if (put_sum(h, sums[i], left < TREE_BLOCK ? (size_t)left : TREE_BLOCK, e) < 0)
+				return -1;
 	}
 	return 0;
 }
 
-/* Blocks that lie wholly in a hole need not be read. */
+/* Blocks that lie wholly in a hole need not be read; many need not be told, either. */
 static int skip_hole(struct hashing *h, int fd, struct err *e)
 {
 	off_t data = lseek(fd, (off_t)h->at, SEEK_DATA);
@@ -90,6 +93,11 @@ static int skip_hole(struct hashing *h, int fd, struct err *e)
 
 	if (until > h->end)
 		until = h->end;
+	if (until >= h->at + (uint64_t)SUMS_FRAME * TREE_BLOCK) {
+		if (h->sums.len && flush(h, false, e) < 0)
+			return -1;
+		h->sent = h->at = until - until % TREE_BLOCK;
+	}
 	while (h->at + TREE_BLOCK <= until)
 		if (put_block(h, NULL, TREE_BLOCK, e) < 0)
 			return -1;
@@ -113,9 +121,9 @@ static int hash_file(struct hashing *h, int fd, struct err *e)
 			continue;
 		if (n < 0)
 			return err_sys(e, "cannot read a file to compare it");
-		/* A short read only happens at the end: nothing else writes here. */
-		if (n == 0 || ((size_t)n < want && (size_t)n % TREE_BLOCK))
-			return 0;
+		/* A short read only happens at the end: what is not told would count as a hole. */
+		if (want && (n == 0 || ((size_t)n < want && (size_t)n % TREE_BLOCK)))
+			return err_set(e, ERR_COPY, "a file became shorter while it was compared");
 		for (size_t at = 0; at < (size_t)n; at += TREE_BLOCK) {
 			size_t len = (size_t)n - at < TREE_BLOCK ? (size_t)n - at : TREE_BLOCK;
 

@@ -96,7 +96,7 @@ struct tree_measure {
 	uint64_t bytes;	 /* allocated contents: what a first pass sends */
 	uint64_t max_file; /* the largest one */
 	double changed_names_per_s; /* -1: no journal, or not asked */
-	double changed_bytes_per_s; /* their sizes (an upper bound) */
+	double changed_bytes_per_s; /* what those files hold (an upper bound) */
 };
 
 /* Walks the area (by attributes only), then watches the journal for `watch_ms`

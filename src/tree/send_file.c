@@ -236,12 +236,12 @@ static int send_contents(struct one *o, int fd, struct err *e)
 	return check_still(o, fd, e);
 }
 
-static int open_file(const char *name)
+int send_open(int dirfd, const char *name)
 {
 	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	int fd = open(name, flags | O_NOATIME);
+	int fd = openat(dirfd, name, flags | O_NOATIME);
 
-	return fd < 0 && errno == EPERM ? open(name, flags) : fd;
+	return fd < 0 && errno == EPERM ? openat(dirfd, name, flags) : fd;
 }
 
 static bool is_gone(int error)
@@ -266,7 +266,7 @@ static int send_regular(struct one *o, struct err *e)
 		if (same_contents(o) && same_links(o))
 			return send_meta_only(o, "", e);
 	}
-	fd = open_file(o->name);
+	fd = send_open(AT_FDCWD, o->name);
 	if (fd < 0 && is_gone(errno))
 		return send_vanished(o->p, o->dir, o->name, e);
 	if (fd < 0 || meta_stat(AT_FD(fd), &o->stx) < 0)

@@ -112,7 +112,7 @@ struct work {
 	char *name;
 	struct inode id;   /* of a file with several names, else 0 */
 	uint64_t from, to; /* to is rounded up to TREE_BLOCK but for the last range */
-	bool compare;	   /* against sums; blocks without one count as different */
+	bool compare;	   /* against sums; where there is none the receiver has a hole */
 	uint8_t *sums;	   /* owned */
 	uint32_t n_sums;
 };
@@ -123,6 +123,9 @@ void work_add(struct work *w, unsigned type, const char *name, const struct list
 
 /* send_file.c: works one item off (pool_ops.work with the pass as arg). */
 int send_work(void *pass, unsigned reader, void *item, struct err *e);
+
+/* send_file.c: opens a regular file for reading without changing its access time; -1 with errno. */
+int send_open(int dirfd, const char *name);
 
 /* send_range.c: contents of an open file from..to. */
 int send_range(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,

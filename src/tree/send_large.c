@@ -122,14 +122,33 @@ static int gone(struct pass *p, struct large *l, struct err *e)
 	return ret;
 }
 
-static int push_ranges(struct pass *p, struct large *l, struct err *e)
+/* From l->next to `to` the receiver has a hole, or nothing yet: pieces around our data.  One at least, in
+ * which a reader meets a file that vanished. */
+static int push_data(struct pass *p, struct large *l, uint64_t to, bool compare, struct err *e)
 {
-	for (uint64_t from = 0; from < l->size; from += RANGE) {
-		uint64_t to = l->size - from < RANGE ? l->size : from + RANGE;
+	own_fd int fd = send_open(l->dir->fd, large_name(l));
+	bool pushed = false;
 
-		if (pool_push(p->pool, range_of(l, from, to), e) < 0)
+	for (uint64_t from = l->next, end; from < to; from = end) {
+		off_t data = fd < 0 ? (off_t)from : lseek(fd, (off_t)from, SEEK_DATA);
+		struct work *w;
+
+		if (data < 0 && errno == ENXIO)
+			data = (off_t)to;
+		if (data > (off_t)from)
+			from = (uint64_t)data - (uint64_t)data % TREE_BLOCK;
+		if (from >= to && pushed)
+			break;
+		if (from >= to)
+			from = l->next;
+		end = fd < 0 || from + RANGE > to ? to : from + RANGE;
+		w = range_of(l, from, end);
+		w->compare = compare;
+		if (pool_push(p->pool, w, e) < 0)
 			return -1;
+		pushed = true;
 	}
+	l->next = to;
 	return 0;
 }
 
@@ -140,7 +159,7 @@ static int send_whole(struct pass *p, struct err *e)
 		int ret = read_large(p, &at, &l, e);
 
 		if (ret == 0)
-			ret = l.dir ? push_ranges(p, &l, e) : gone(p, &l, e);
+			ret = l.dir ? push_data(p, &l, l.size, false, e) : gone(p, &l, e);
 		large_fini(&l);
 		if (ret < 0)
 			return -1;
@@ -160,7 +179,7 @@ static int ask(struct pass *p, uint32_t id, const struct large *l, struct err *e
 	return peer_send(p->streams[0], PROTO_TREE_SUMS_ASK, 0, b.data, b.len, e);
 }
 
-/* The blocks from the last answer on, up to `to`, with the sums of this one. */
+/* The blocks that this answer has hashes of, up to `to`. */
 static int push_compare(struct pass *p, struct large *l, uint64_t to,
 			const struct sums_msg *m, struct err *e)
 {
@@ -170,14 +189,9 @@ static int push_compare(struct pass *p, struct large *l, uint64_t to,
 		uint64_t skip = (from - l->next) / TREE_BLOCK;
 
 		w->compare = true;
-		if (skip < m->n_sums) {
-			w->n_sums = (uint32_t)((end - from + TREE_BLOCK - 1) / TREE_BLOCK);
-			if (w->n_sums > m->n_sums - skip)
-				w->n_sums = (uint32_t)(m->n_sums - skip);
-			w->sums = xmalloc((size_t)w->n_sums * TREE_SUM);
-			memcpy(w->sums, m->sums + skip * TREE_SUM,
-			       (size_t)w->n_sums * TREE_SUM);
-		}
+		w->n_sums = (uint32_t)((end - from + TREE_BLOCK - 1) / TREE_BLOCK);
+		w->sums = xmalloc((size_t)w->n_sums * TREE_SUM);
+		memcpy(w->sums, m->sums + skip * TREE_SUM, (size_t)w->n_sums * TREE_SUM);
 		if (pool_push(p->pool, w, e) < 0)
 			return -1;
 		from = end;
@@ -186,12 +200,25 @@ static int push_compare(struct pass *p, struct large *l, uint64_t to,
 	return 0;
 }
 
+/* Holes that it does not tell, hashes, and the hole behind them. */
+static int push_answer(struct pass *p, struct large *l, const struct sums_msg *m, struct err *e)
+{
+	uint64_t told = m->offset < l->size ? m->offset : l->size;
+	uint64_t to = m->offset + (uint64_t)m->n_sums * TREE_BLOCK;
+
+	if (to > l->size)
+		to = l->size;
+	if ((told > l->next && push_data(p, l, told, true, e) < 0) ||
+	    (to > l->next && push_compare(p, l, to, m, e) < 0))
+		return -1;
+	return m->last && l->next < l->size ? push_data(p, l, l->size, true, e) : 0;
+}
+
 /* One answer for file number `id`; *last when there are no more. */
 static int answer(struct pass *p, uint32_t id, struct large *l, bool *last, struct err *e)
 {
 	own_frame struct frame f = FRAME_INIT;
 	struct sums_msg m;
-	uint64_t to;
 
 	if (peer_recv(p->streams[0], &f, e) < 0)
 		return -1;
@@ -200,13 +227,10 @@ static int answer(struct pass *p, uint32_t id, struct large *l, bool *last, stru
 			       "frame type %u arrived where block hashes were awaited", f.type);
 	if (sums_get(f.data, f.len, &m, e) < 0)
 		return -1;
-	if (m.id != id || m.offset != l->next)
+	if (m.id != id || m.offset < l->next)
 		return err_set(e, ERR_PROTO, "block hashes arrived out of order");
 	*last = m.last;
-	to = m.offset + (uint64_t)m.n_sums * TREE_BLOCK;
-	if (m.last || to > l->size)
-		to = l->size;
-	return l->dir ? push_compare(p, l, to, &m, e) : 0;
+	return l->dir ? push_answer(p, l, &m, e) : 0;
 }
 
 static int send_compared(struct pass *p, struct err *e)

@@ -138,12 +138,21 @@ static int send_run(struct pass *p, struct reader_ctx *r, const struct work *w,
 	return 0;
 }
 
+/* Is the receiver's block at `at` a hole? */
+static bool is_hole_there(const struct work *w, uint64_t at)
+{
+	static const uint8_t no_sum[TREE_SUM];
+	uint64_t block = (at - w->from) / TREE_BLOCK;
+
+	return block >= w->n_sums || memcmp(w->sums + block * TREE_SUM, no_sum, TREE_SUM) == 0;
+}
+
 static bool differs(const struct work *w, uint64_t at, const uint8_t *data, size_t len)
 {
 	uint64_t block = (at - w->from) / TREE_BLOCK;
 	XXH128_canonical_t sum;
 
-	if (block >= w->n_sums)
+	if (is_hole_there(w, at))
 		return true;
 	XXH128_canonicalFromHash(&sum, XXH3_128bits(data, len));
 	return memcmp(sum.digest, w->sums + block * TREE_SUM, TREE_SUM) != 0;
@@ -168,8 +177,10 @@ static int send_differences(struct pass *p, struct reader_ctx *r, const struct w
 			    begin(r, w->dir, 0, e) < 0)
 				return -1;
 			next_data(fd, from + at, from + at + n, &data, &hole);
-			rec_put_range(&r->pack.b, data >= from + at + n ? REC_HOLE : REC_ZERO,
-				      w->name, from + at, n);
+			if (data < from + at + n)
+				rec_put_range(&r->pack.b, REC_ZERO, w->name, from + at, n);
+			else if (!is_hole_there(w, from + at))
+				rec_put_range(&r->pack.b, REC_HOLE, w->name, from + at, n);
 			diff = false;
 		}
 		if (diff && run.from == run.to)
@@ -183,19 +194,24 @@ static int send_differences(struct pass *p, struct reader_ctx *r, const struct w
 	return send_run(p, r, w, &run, e);
 }
 
-/* Large stretches without data compare as holes without being read. */
-static bool hole_at_receiver_too(const struct work *w, uint64_t from, uint64_t to)
+/* Whole blocks of a hole of ours need not be read: they become one there where they are none. */
+static int send_hole(struct reader_ctx *r, const struct work *w, uint64_t from, uint64_t to,
+		     struct err *e)
 {
-	static const uint8_t no_sum[TREE_SUM]; /* what the receiver says of a hole */
+	for (uint64_t at = from, end; at < to; at = end) {
+		bool there = is_hole_there(w, at);
 
-	for (uint64_t at = from; at < to; at += TREE_BLOCK) {
-		uint64_t block = (at - w->from) / TREE_BLOCK;
-
-		if (block >= w->n_sums ||
-		    memcmp(w->sums + block * TREE_SUM, no_sum, TREE_SUM) != 0)
-			return false;
+		if ((at - w->from) / TREE_BLOCK >= w->n_sums)
+			return 0;
+		for (end = at; end < to && is_hole_there(w, end) == there;)
+			end += TREE_BLOCK;
+		if (there)
+			continue;
+		if (begin(r, w->dir, 0, e) < 0)
+			return -1;
+		rec_put_range(&r->pack.b, REC_HOLE, w->name, at, end - at);
 	}
-	return true;
+	return 0;
 }
 
 static int compare_range(struct pass *p, struct reader_ctx *r, const struct work *w, int fd,
@@ -206,12 +222,16 @@ static int compare_range(struct pass *p, struct reader_ctx *r, const struct work
 	buf_reserve(&r->block, CHUNK);
 	for (uint64_t at = w->from; at < w->to;) {
 		size_t want = w->to - at < CHUNK ? (size_t)(w->to - at) : CHUNK;
+		uint64_t until;
 		ssize_t n;
 
 		if (at >= hole)
 			next_data(fd, at, w->to, &data, &hole);
-		if (data >= at + want && hole_at_receiver_too(w, at, at + want)) {
-			at += want;
+		until = data - data % TREE_BLOCK;
+		if (until > at) {
+			if (send_hole(r, w, at, until, e) < 0)
+				return -1;
+			at = until;
 			continue;
 		}
 		n = read_at(fd, r->block.data, want, at);
@@ -229,10 +249,8 @@ static int compare_range(struct pass *p, struct reader_ctx *r, const struct work
 int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, struct err *e)
 {
 	struct stat st;
-	own_fd int fd = open(w->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOATIME);
+	own_fd int fd = send_open(AT_FDCWD, w->name);
 
-	if (fd < 0 && errno == EPERM)
-		fd = open(w->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
 		return send_large_vanished(p, w->id, w->dir, w->name, e);
 	if (fd < 0 || fstat(fd, &st) < 0)

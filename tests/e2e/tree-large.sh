@@ -69,3 +69,62 @@ truncate -s 116000000 "$src/dir/large"
 answer_of last
 [ "$read" -le 90 ] || fail "the destination read $read MiB of a file that it knew again"
 echo quit >&"$say"
+
+# Huge and nearly empty (a lastlog, an image): holes cost neither reads nor hashes nor bytes on the link, also where the file
+# is new, grew, or lost what it had.
+truncate -s 3G "$TEST_DIR/ram/disk"
+mkfs.ext4 -q -E nodiscard,lazy_itable_init=1,lazy_journal_init=1 "$TEST_DIR/ram/disk"
+mkdir "$TEST_DIR/ram/ext4"
+must mount -o loop "$TEST_DIR/ram/disk" "$TEST_DIR/ram/ext4"
+cleanup "umount -l $TEST_DIR/ram/ext4"
+src=$TEST_DIR/ram/ext4/src dst=$TEST_DIR/ram/ext4/dst
+mkdir -p "$src" "$dst"
+data_is_same() { # NAME: whatever is data at either end
+	python3 - "$src/$1" "$dst/$1" <<'PY' || fail "$1 differs after $2"
+import os, sys
+a, b = (os.open(p, os.O_RDONLY) for p in sys.argv[1:])
+assert os.fstat(a).st_size == os.fstat(b).st_size, "size"
+for f in (a, b):
+    at = 0
+    while True:
+        try:
+            at = os.lseek(f, at, os.SEEK_DATA)
+        except OSError:
+            break
+        end = os.lseek(f, at, os.SEEK_HOLE)
+        while at < end:
+            n = min(end - at, 1 << 20)
+            assert os.pread(a, n, at) == os.pread(b, n, at), f"contents at {at}"
+            at += n
+PY
+}
+coproc S { exec "$move" local "$src" "$dst" 2>"$TEST_DIR/err"; }
+mover=$S_PID
+exec {say}>&"${S[1]}" {hear}<&"${S[0]}"
+cheap() { # COMMAND: neither end reads or sends more than some MiB
+	local a b
+	a=$(awk '/^rchar/ { print $2 }' "/proc/$mover/io") b=$(awk '/^rchar/ { print $2 }' "/proc/$dest/io")
+	echo "$1" >&"$say"
+	read -rt 100 answer <&"$hear" || fail "no answer to $1: $(cat "$TEST_DIR/err")"
+	a=$(($(awk '/^rchar/ { print $2 }' "/proc/$mover/io") - a >> 20)) b=$(($(awk '/^rchar/ { print $2 }' "/proc/$dest/io") - b >> 20))
+	wire=${answer##* wire=} && wire=$((${wire%% *} >> 20))
+	echo "sparse $1: read $a and $b MiB, $wire MiB on the link, ${answer##*ms=}"
+	[ "$a" -le 80 ] && [ "$b" -le 80 ] && [ "$wire" -le 16 ] || fail "holes cost $a, $b and $wire MiB"
+	for f in "$src"/*; do data_is_same "${f##*/}" "$1"; done
+}
+read -r _ <&"$hear"
+dest=$(cat "/proc/$mover/task/$mover/children")
+dest=${dest// /}
+truncate -s 300G "$src/old"
+scatter "$src/old" 0 100 5000 299000
+cheap first
+scatter "$src/old" 5001 150000
+truncate -s 1T "$src/new"
+scatter "$src/new" 7 1000000
+cheap next
+fallocate -p -o 5000M -l 1M "$src/old"
+truncate -s 2T "$src/old"
+scatter "$src/old" 1000000 2000000
+truncate -s 500G "$src/new"
+cheap last
+echo quit >&"$say"

@@ -360,12 +360,13 @@ static void assert_sum(struct known *k, uint64_t offset, const void *block, size
 	uint8_t want[TREE_SUM], got[TREE_SUM];
 
 	known_hash(block, len, want);
-	assert_true(known_get(k, 7, offset, got));
+	assert_true(known_get(k, 7, offset, &got, 1));
 	assert_memory_equal(got, want, TREE_SUM);
 }
 
 static void test_known_blocks(void **state)
 {
+	uint8_t many[4][TREE_SUM];
 	const uint64_t at = KNOWN_FROM + (UINT64_C(5) << 30);
 	static const uint8_t hole[TREE_SUM], zeros[TREE_BLOCK];
 	own_free uint8_t *data = xmalloc(4 * TREE_BLOCK);
@@ -378,24 +379,27 @@ static void test_known_blocks(void **state)
 		data[i] = (uint8_t)(i * 31 >> 3);
 	/* Too near the beginning, a part of a block, whole ones, a part at the end. */
 	known_data(k, 7, true, data, 4 * TREE_BLOCK, KNOWN_FROM - 2 * TREE_BLOCK);
-	assert_false(known_get(k, 7, KNOWN_FROM - TREE_BLOCK, sum));
+	assert_false(known_get(k, 7, KNOWN_FROM - TREE_BLOCK, &sum, 1));
 	assert_sum(k, KNOWN_FROM, data + 2 * (size_t)TREE_BLOCK, TREE_BLOCK);
 	known_data(k, 7, true, data + 100, 2 * TREE_BLOCK, at + 100);
-	assert_false(known_get(k, 7, at, sum));
+	assert_false(known_get(k, 7, at, &sum, 1));
 	assert_sum(k, at + TREE_BLOCK, data + TREE_BLOCK, TREE_BLOCK);
 	assert_sum(k, at + 2 * TREE_BLOCK, data + 2 * (size_t)TREE_BLOCK, 100);
+	assert_int_equal(known_get(k, 7, at + TREE_BLOCK, many, 4), 4);
+	assert_memory_equal(many[2], hole, TREE_SUM);
+	assert_int_equal(known_get(k, 7, at, many, 4), 0);
 	/* What was never written of a fresh file is a hole, on pages that were begun. */
-	assert_true(known_get(k, 7, at + 3 * TREE_BLOCK, sum));
+	assert_true(known_get(k, 7, at + 3 * TREE_BLOCK, &sum, 1));
 	assert_memory_equal(sum, hole, TREE_SUM);
-	assert_false(known_get(k, 7, at + (UINT64_C(1) << 30), sum));
+	assert_false(known_get(k, 7, at + (UINT64_C(1) << 30), &sum, 1));
 	known_zeros(k, 7, true, false, 2 * TREE_BLOCK, at + TREE_BLOCK);
 	assert_sum(k, at + 2 * TREE_BLOCK, zeros, TREE_BLOCK);
 	known_zeros(k, 7, true, true, TREE_BLOCK, at + TREE_BLOCK);
-	assert_true(known_get(k, 7, at + TREE_BLOCK, sum));
+	assert_true(known_get(k, 7, at + TREE_BLOCK, &sum, 1));
 	assert_memory_equal(sum, hole, TREE_SUM);
 	/* An overwritten part. */
 	known_data(k, 7, true, data, 10, at + 2 * TREE_BLOCK + 5);
-	assert_false(known_get(k, 7, at + 2 * TREE_BLOCK, sum));
+	assert_false(known_get(k, 7, at + 2 * TREE_BLOCK, &sum, 1));
 	/* Only what was sealed, and is as it was. */
 	assert_false(known_open(k, &st));
 	known_seal(k, &st);
@@ -403,11 +407,11 @@ static void test_known_blocks(void **state)
 	st.st_ctim.tv_nsec++;
 	assert_false(known_open(k, &st));
 	known_forget(k, 7);
-	assert_false(known_get(k, 7, KNOWN_FROM, sum));
+	assert_false(known_get(k, 7, KNOWN_FROM, &sum, 1));
 	/* In a file that was there before, nothing is taken for a hole. */
 	known_sum(k, 8, hole, KNOWN_FROM);
-	assert_true(known_get(k, 8, KNOWN_FROM, sum));
-	assert_false(known_get(k, 8, KNOWN_FROM + TREE_BLOCK, sum));
+	assert_true(known_get(k, 8, KNOWN_FROM, &sum, 1));
+	assert_false(known_get(k, 8, KNOWN_FROM + TREE_BLOCK, &sum, 1));
 	known_free(k);
 }
 
