@@ -78,6 +78,9 @@ void pctl_help(FILE *out, enum pctl_command command);
 /* Puts what the options say into a config; ERR_USAGE names the option. */
 int pctl_apply(const struct pctl_args *a, struct conf *c, struct err *e);
 
+/* Says what the config asks for and the engine does not do. */
+void pctl_tell_left_out(const struct conf *c);
+
 /* The container that the first word names. */
 int pctl_find(const struct pctl_args *a, struct ct *out, struct err *e);
 

@@ -65,7 +65,7 @@ static void read_wishes(struct member *m)
 
 	if (vz_open(&v, m->ct.id, NULL) < 0)
 		return;
-	m->onboot = vz_yes(&v, "ONBOOT", false);
+	m->onboot = vz_yes(&v, "ONBOOT", false) && !vz_yes(&v, "DISABLED", false);
 	order = vz_value(&v, "BOOTORDER", "0");
 	if (*order && parse_u64(order, "BOOTORDER", 0, UINT64_MAX, &m->order, NULL) < 0)
 		log_warn("BOOTORDER '%s' of container %s is no number: it starts among the last", order, m->ct.id);

@@ -58,6 +58,8 @@ int pctl_create(const struct pctl_args *a, struct err *e)
 	    source_of(a, &source, e) == 0 && fill_config(a, source, &c, e) == 0 &&
 	    vz_lock(ct.id, "creating", NULL, &lock, e) == 0)
 		ret = vz_create(&ct, &c, source, e);
+	if (ret == 0)
+		pctl_tell_left_out(&c);
 	if (ret == 0 && pctl_arg(a, "onboot"))
 		pctl_check_onboot_unit();
 	vz_unlock(ct.id, &lock);

@@ -44,6 +44,7 @@ const struct pctl_option pctl_options[] = {
 	  "network rate (where vz.conf says TRAFFIC_SHAPING=yes)" },
 	{ 0, "onboot", "yes|no", NEW, PCTL_PUT, "ONBOOT", "start it when the server starts" },
 	{ 0, "bootorder", "N", NEW, PCTL_PUT, "BOOTORDER", "the higher, the earlier it is started then" },
+	{ 0, "disabled", "yes|no", NEW, PCTL_PUT, "DISABLED", "it cannot be started" },
 	{ 0, "capability", "NAME:on|off…", NEW, PCTL_PUT, "CAPABILITY", "capabilities" },
 	{ 0, "environment", "K=V…", NEW, PCTL_PUT, "VE_ENVIRONMENT", "for its first process" },
 	{ 0, "description", "TEXT", NEW, PCTL_PUT, "DESCRIPTION", "a note" },

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "cli/exit.h"
 #include "cli/pctl.h"
+#include "engine/vz_grants.h"
 
 static void to_stderr(void *arg, enum log_level level, const char *line)
 {
@@ -28,6 +29,15 @@ int pctl_fail(const char *program, const struct err *e)
 	if (e->hint[0])
 		fprintf(stderr, "%s: %s\n", program, e->hint);
 	return (int)exit_code_of(e->code);
+}
+
+void pctl_tell_left_out(const struct conf *c)
+{
+	own_strv struct strv lines = STRV_INIT;
+
+	vz_left_out(c, &lines);
+	for (size_t i = 0; i < lines.n; i++)
+		log_info("%s", lines.item[i]);
 }
 
 int pctl_find(const struct pctl_args *a, struct ct *out, struct err *e)

@@ -65,10 +65,18 @@ static int wait_started(const struct ct *ct, int timeout_ms, struct err *e)
 
 static int start_it(const struct pctl_args *a, const struct ct *ct, struct err *e)
 {
+	own_vz struct vz v = VZ_INIT;
 	int timeout_ms;
 
-	if (timeout_of(a, WAIT_TIMEOUT_S, &timeout_ms, e) < 0 || vz_start(ct, e) < 0)
+	if (timeout_of(a, WAIT_TIMEOUT_S, &timeout_ms, e) < 0 || vz_open(&v, ct->id, e) < 0)
 		return -1;
+	if (vz_yes(&v, "DISABLED", false)) {
+		err_set(e, ERR_START, "container %s is disabled: DISABLED=\"yes\"", ct->id);
+		return err_hint(e, "pctl set %s --disabled no", ct->id);
+	}
+	if (vz_start(ct, e) < 0)
+		return -1;
+	pctl_tell_left_out(&v.conf);
 	return pctl_arg(a, "wait") ? wait_started(ct, timeout_ms, e) : 0;
 }
 

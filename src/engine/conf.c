@@ -307,32 +307,56 @@ bool conf_yes(const struct conf_view *v, const char *name, bool builtin)
 	return builtin;
 }
 
-static int number_parse(const char *text, const char *name, uint64_t *out, struct err *e)
+/* parse_bytes takes P for 1024 T; here it is a page, four of its K. */
+static int size_parse(const char *text, const char *name, uint64_t *out, struct err *e)
+{
+	own_free char *kib = NULL;
+	size_t n = strlen(text);
+
+	if (!n || toupper((unsigned char)text[n - 1]) != 'P')
+		return parse_bytes(text, name, out, e);
+	kib = xasprintf("%.*sK", (int)n - 1, text);
+	if (parse_bytes(kib, name, out, e) < 0)
+		return -1;
+	*out *= CONF_PAGE / CONF_KIB;
+	return 0;
+}
+
+static int number_parse(const char *text, const char *name, unsigned unit, uint64_t *out, struct err *e)
 {
 	if (strcasecmp(text, "unlimited") == 0) {
 		*out = CONF_UNLIMITED;
 		return 0;
 	}
-	if (parse_u64(text, name, 0, UINT64_MAX, out, e) < 0)
-		return -1;
-	if (*out == INT32_MAX || *out >= INT64_MAX)
-		*out = CONF_UNLIMITED;
+	if (!text[strspn(text, "0123456789")]) {
+		if (parse_u64(text, name, 0, UINT64_MAX, out, e) < 0)
+			return -1;
+		if (*out == INT32_MAX || *out >= INT64_MAX)
+			*out = CONF_UNLIMITED;
+		return 0;
+	}
+	/* a bare fraction is no number of anything */
+	if (isdigit((unsigned char)text[strlen(text) - 1]) || size_parse(text, name, out, NULL) < 0)
+		return err_set(e, ERR_USAGE,
+			       "%s '%s' is no number, no size (such as 256M, 1.5G, 65536P), and not unlimited", name,
+			       text);
+	*out /= unit;
 	return 0;
 }
 
-int conf_pair_parse(const char *text, const char *name, struct conf_pair *out,
+int conf_pair_parse(const char *text, const char *name, unsigned unit, struct conf_pair *out,
 		    struct err *e)
 {
-	own_free char *soft = xstrdup(text);
-	char *hard = strchr(soft, ':');
+	own_free char *copy = strip(text + strspn(text, " \t"), strlen(text + strspn(text, " \t")));
+	char *soft = copy, *hard = strchr(copy, ':');
 
 	if (hard)
 		*hard++ = '\0';
-	if (number_parse(soft, name, &out->soft, e) < 0)
+	if (number_parse(soft, name, unit, &out->soft, e) < 0)
 		return -1;
 	if (!hard) {
 		out->hard = out->soft;
 		return 0;
 	}
-	return number_parse(hard, name, &out->hard, e);
+	return number_parse(hard, name, unit, &out->hard, e);
 }

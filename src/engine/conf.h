@@ -79,14 +79,21 @@ bool conf_yes(const struct conf_view *v, const char *name, bool builtin);
 
 #define CONF_UNLIMITED UINT64_MAX
 
-/* "barrier:limit" or "soft:hard"; one number alone is both; the word "unlimited" and
- * the largest numbers of old configs (LONG_MAX of 32 and 64 bits) are CONF_UNLIMITED. */
+/* "barrier:limit" or "soft:hard"; one alone is both; the word "unlimited" and the largest
+ * numbers of old configs (LONG_MAX of 32 and 64 bits) are CONF_UNLIMITED. */
 struct conf_pair {
 	uint64_t soft; /* barrier */
 	uint64_t hard; /* limit */
 };
 
-int conf_pair_parse(const char *text, const char *name, struct conf_pair *out,
+enum { CONF_COUNT = 1, CONF_KIB = 1024, CONF_PAGE = 4096 };
+
+/*
+ * Each half as vzctl(8) wrote it: a bare number counts `unit` bytes (CONF_PAGE, CONF_KIB; CONF_COUNT for
+ * what is no size); with K, M, G, T behind it, in either case, it is so many bytes, with P so many
+ * pages, and then may have a fraction: "0:256M", "2G:2.2G", "65536P".  *out is in units.  ERR_USAGE.
+ */
+int conf_pair_parse(const char *text, const char *name, unsigned unit, struct conf_pair *out,
 		    struct err *e);
 
 #endif

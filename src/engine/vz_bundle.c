@@ -15,7 +15,7 @@
  *	annotation org.criu.config		cgroup-root and file systems, for `runc checkpoint`
  *
  * Never, in either profile: a user namespace (shifted owners would have to be kept on both
- * servers), and bind mounts of the host's files (external mounts tie a container down).
+ * servers).  Bind mounts of the host's files only as BINDMOUNT says: external mounts tie a container down.
  */
 #include <cjson/cJSON.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "base/path.h"
+#include "engine/vz_grants.h"
 #include "engine/vz_run.h"
 #include "engine/vz_seccomp.h"
 
@@ -39,30 +40,29 @@ static const char *const default_caps[] = {
 	"SYS_BOOT", "SYS_NICE", "SYS_TTY_CONFIG", "MKNOD", "LEASE", "AUDIT_WRITE", "SETFCAP",
 };
 
-/* CAPABILITY="SYS_TIME:on MKNOD:off" over the default. */
+/* CAPABILITY over the default. */
 static void capabilities(const struct vz *v, struct strv *out)
 {
 	own_free char *text = vz_value(v, "CAPABILITY", "");
 	own_strv struct strv words = STRV_INIT, on = STRV_INIT, off = STRV_INIT;
 
-	strv_split(&words, text, " \t");
+	strv_split(&words, text, " \t,");
 	for (size_t i = 0; i < words.n; i++) {
-		char *colon = strchr(words.item[i], ':');
+		bool give;
+		own_free char *name = vz_capability(words.item[i], &give);
 
-		if (!colon)
-			continue;
-		*colon++ = '\0';
-		strv_add(strcmp(colon, "on") == 0 ? &on : &off, words.item[i]);
+		if (name)
+			strv_add(give ? &on : &off, name);
 	}
 	for (size_t i = 0; i < array_len(default_caps); i++) {
-		if (!strv_has(&off, default_caps[i]))
-			strv_addf(out, "CAP_%s", default_caps[i]);
+		own_free char *name = xasprintf("CAP_%s", default_caps[i]);
+
+		if (!strv_has(&off, name))
+			strv_add(out, name);
 	}
 	for (size_t i = 0; i < on.n; i++) {
-		own_free char *name = xasprintf("CAP_%s", on.item[i]);
-
-		if (!strv_has(out, name))
-			strv_add(out, name);
+		if (!strv_has(out, on.item[i]))
+			strv_add(out, on.item[i]);
 	}
 }
 
@@ -220,7 +220,7 @@ static cJSON *linux_part(const struct vz *v, bool live)
 {
 	own_free char *group = vz_cgroup_of_processes(v->ct.id);
 	own_strv struct strv masked = STRV_INIT, readonly = STRV_INIT;
-	cJSON *l = cJSON_CreateObject(), *resources;
+	cJSON *l = cJSON_CreateObject(), *resources, *rules = devices(), *nodes = cJSON_CreateArray();
 
 	strv_split(&masked, "/proc/kcore /proc/keys /proc/timer_list /proc/sched_debug "
 			    "/proc/latency_stats /proc/acpi /sys/firmware", " ");
@@ -229,7 +229,9 @@ static cJSON *linux_part(const struct vz *v, bool live)
 	strv_split(&readonly, "/proc/bus /proc/fs /proc/irq /proc/sysrq-trigger /proc/sys", " ");
 	cJSON_AddStringToObject(l, "cgroupsPath", group);
 	resources = cJSON_AddObjectToObject(l, "resources");
-	cJSON_AddItemToObject(resources, "devices", devices());
+	vz_grant_devices(v, rules, nodes);
+	cJSON_AddItemToObject(resources, "devices", rules);
+	cJSON_AddItemToObject(l, "devices", nodes);
 	cJSON_AddItemToObject(l, "namespaces", namespaces(v));
 	cJSON_AddItemToObject(l, "maskedPaths", string_array(&masked));
 	cJSON_AddItemToObject(l, "readonlyPaths", string_array(&readonly));
@@ -237,19 +239,24 @@ static cJSON *linux_part(const struct vz *v, bool live)
 	return l;
 }
 
-static cJSON *config(const struct vz *v, const struct vz_init *init, bool live)
+static cJSON *config(const struct vz *v, const struct vz_init *init, bool live, struct err *e)
 {
 	own_free char *hostname = vz_value(v, "HOSTNAME", "ct$VEID");
 	own_free char *criu = xasprintf("%s/criu.conf", v->run_dir);
-	cJSON *c = cJSON_CreateObject(), *root, *notes;
+	cJSON *c, *root, *notes, *list = mounts(init->kind, live);
 
+	if (vz_grant_mounts(v, list, e) < 0) {
+		cJSON_Delete(list);
+		return NULL;
+	}
+	c = cJSON_CreateObject();
 	cJSON_AddStringToObject(c, "ociVersion", "1.0.2");
 	cJSON_AddStringToObject(c, "hostname", hostname);
 	cJSON_AddItemToObject(c, "process", process(v, init, live));
 	root = cJSON_AddObjectToObject(c, "root");
 	cJSON_AddStringToObject(root, "path", v->ct.root);
 	cJSON_AddFalseToObject(root, "readonly");
-	cJSON_AddItemToObject(c, "mounts", mounts(init->kind, live));
+	cJSON_AddItemToObject(c, "mounts", list);
 	cJSON_AddItemToObject(c, "linux", linux_part(v, live));
 	notes = cJSON_AddObjectToObject(c, "annotations");
 	cJSON_AddStringToObject(notes, "org.criu.config", criu);
@@ -274,7 +281,9 @@ int vz_bundle_write(const struct vz *v, const struct vz_init *init, struct err *
 	if (path_mkdirs(v->run_dir, 0700, e) < 0 || write_text(v, "conf", conf, e) < 0 ||
 	    write_text(v, "criu.conf", criu, e) < 0)
 		return -1;
-	c = config(v, init, vz_live_profile(v));
+	c = config(v, init, vz_live_profile(v), e);
+	if (!c)
+		return -1;
 	json = xmust(cJSON_Print(c));
 	cJSON_Delete(c);
 	return write_text(v, "config.json", json, e);

@@ -38,10 +38,50 @@ static int write_changed(int etc, const char *name, const char *text, struct err
 	return file_replace(etc, name, text, strlen(text), 0644, e);
 }
 
+/* A server that asks itself (a stub such as systemd-resolved's) knows its real servers elsewhere. */
+static const char *const resolvers[] = { "/etc/resolv.conf", "/run/systemd/resolve/resolv.conf" };
+
+/* The words behind `key` in the resolver's configuration `text`, without addresses of the server itself. */
+static char *resolver_words(const char *text, const char *key)
+{
+	own_strv struct strv lines = STRV_INIT, out = STRV_INIT;
+
+	strv_split(&lines, text, "\n");
+	for (size_t i = 0; i < lines.n; i++) {
+		own_strv struct strv words = STRV_INIT;
+
+		strv_split(&words, lines.item[i], " \t\r");
+		for (size_t k = 1; words.n && strcmp(words.item[0], key) == 0 && k < words.n; k++) {
+			if (strncmp(words.item[k], "127.", 4) != 0 && strcmp(words.item[k], "::1") != 0)
+				strv_add(&out, words.item[k]);
+		}
+	}
+	return strv_join(&out, " ");
+}
+
+/* NAMESERVER, SEARCHDOMAIN; "inherit": as this server has it, "" when it has none. */
+static char *resolver_value(const struct vz *v, const char *name, const char *key)
+{
+	own_free char *value = vz_value(v, name, "");
+
+	if (strcmp(value, "inherit") != 0)
+		return take_ptr(&value);
+	for (size_t i = 0; i < array_len(resolvers); i++) {
+		own_free char *text = NULL, *words = NULL;
+
+		if (file_read(AT_FDCWD, resolvers[i], FILE_MAX_BYTES, &text, NULL, NULL) < 0)
+			continue;
+		words = resolver_words(text, key);
+		if (*words)
+			return take_ptr(&words);
+	}
+	return xstrdup("");
+}
+
 static int write_resolver(const struct vz *v, int etc, struct err *e)
 {
-	own_free char *servers = vz_value(v, "NAMESERVER", "");
-	own_free char *search = vz_value(v, "SEARCHDOMAIN", "");
+	own_free char *servers = resolver_value(v, "NAMESERVER", "nameserver");
+	own_free char *search = resolver_value(v, "SEARCHDOMAIN", "search");
 	own_strv struct strv words = STRV_INIT;
 	own_buf struct buf text = BUF_INIT;
 

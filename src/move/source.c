@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "engine/vz.h"
 #include "move/live.h"
 #include "move/local.h"
 #include "move/move.h"
@@ -126,10 +127,21 @@ static bool must_stop(const void *ctx)
 	return s->was != CT_STOPPED && !s->job->readonly;
 }
 
+/* -r, else REMOVEMIGRATED of vz.conf, which is about Containers. */
+static bool shall_remove(const struct source *s)
+{
+	own_conf struct conf global = CONF_INIT;
+	const struct conf_view view = { .global = &global };
+
+	if (s->job->remove_area != UNSET || s->job->keep_src || s->job->readonly || strcmp(s->ops->name, "vz") != 0)
+		return s->job->remove_area == YES;
+	return vz_global_load(&global, NULL) == 0 && conf_yes(&view, "REMOVEMIGRATED", false);
+}
+
 static int step_begin(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
-	bool remove = s->job->remove_area == YES;
+	bool remove = shall_remove(s);
 
 	if (origin_begin(&s->origin, s->id, s->ops, &s->ct, s->job, remove, e) < 0)
 		return -1;

@@ -124,6 +124,13 @@ static void check_bind_mounts(const struct ask *a)
 		      list);
 }
 
+/* It is so where it is, too. */
+static void check_left_out(const struct ask *a)
+{
+	for (size_t i = 0; i < a->n->left_out.n; i++)
+		findings_note(a->out, FINDING_NOTE, "config", "%s", a->n->left_out.item[i]);
+}
+
 static void check_licence(const struct ask *a)
 {
 	const struct facts *t = a->there;
@@ -427,7 +434,7 @@ void check_all(const struct job *j, const struct need *n, const struct facts *he
 	       const struct facts *there, struct findings *out)
 {
 	static check_fn *const checks[] = {
-		check_engine,	check_place,	 check_lacks,	    check_bind_mounts, check_licence,
+		check_engine,	check_place,	 check_lacks,	    check_bind_mounts, check_left_out, check_licence,
 		check_modules,	check_criu,	 check_cpu,	    check_cgroup,
 		check_technologies, check_disk,	 check_addresses,   check_name,
 		check_mount_script, check_templates, check_rate,	    check_resources,

@@ -23,6 +23,7 @@
 #include "criu/rpc.h"
 #include "engine/conf.h"
 #include "engine/template.h"
+#include "engine/vz_grants.h"
 #include "host/addresses.h"
 #include "host/machine.h"
 #include "host/netstate.h"
@@ -119,7 +120,7 @@ static uint64_t memory_limit(const char *physpages)
 {
 	struct conf_pair p;
 
-	if (!physpages || conf_pair_parse(physpages, "PHYSPAGES", &p, NULL) < 0 ||
+	if (!physpages || conf_pair_parse(physpages, "PHYSPAGES", CONF_PAGE, &p, NULL) < 0 ||
 	    p.hard == CONF_UNLIMITED || p.hard > UINT64_MAX / PAGE)
 		return 0;
 	return p.hard * PAGE;
@@ -131,7 +132,9 @@ static uint32_t cpus_wanted(const char *cpus, const char *cpulimit)
 
 	if (cpus && parse_u64(cpus, "CPUS", 0, UINT16_MAX, &n, NULL) == 0 && n)
 		return (uint32_t)n;
-	if (cpulimit && parse_u64(cpulimit, "CPULIMIT", 0, UINT16_MAX * 100, &n, NULL) == 0)
+	own_free char *percent = cpulimit ? xstrndup(cpulimit, strcspn(cpulimit, "% ")) : NULL;
+
+	if (percent && parse_u64(percent, "CPULIMIT", 0, UINT16_MAX * 100, &n, NULL) == 0)
 		return (uint32_t)((n + 99) / 100);
 	return 0;
 }
@@ -143,13 +146,16 @@ static void take_config(const char *config, const char *id, struct need *n)
 
 	if (!config || conf_parse(&c, config, strlen(config), id, NULL) < 0)
 		return;
+	/* Without the dot it says only what the container was once made from. */
 	ostemplate = conf_get(&c, "OSTEMPLATE");
-	if (ostemplate && *ostemplate)
-		n->ostemplate = xstrdup(ostemplate + (ostemplate[0] == '.'));
+	if (ostemplate && ostemplate[0] == '.' && ostemplate[1])
+		n->ostemplate = xstrdup(ostemplate + 1);
 	take_words(conf_get(&c, "TEMPLATES"), &n->templates);
 	take_words(conf_get(&c, "TECHNOLOGIES"), &n->technologies);
 	take_words(conf_get(&c, "RATE"), &n->rate);
 	take_bind_mounts(conf_get(&c, "BINDMOUNT"), &n->bind_mounts);
+	if (strcmp(n->engine, "vz") == 0)
+		vz_left_out(&c, &n->left_out);
 	n->memory_limit = memory_limit(conf_get(&c, "PHYSPAGES"));
 	n->cpus = cpus_wanted(conf_get(&c, "CPUS"), conf_get(&c, "CPULIMIT"));
 }

@@ -40,12 +40,12 @@ static void take_addresses(struct into_plan *p, const char *list)
 		p->addresses.item[i][strcspn(p->addresses.item[i], "/")] = '\0';
 }
 
-static uint64_t soft_limit(const struct conf *c, const char *name)
+static uint64_t soft_limit(const struct conf *c, const char *name, unsigned unit)
 {
 	const char *value = conf_get(c, name);
 	struct conf_pair pair;
 
-	if (!value || conf_pair_parse(value, name, &pair, NULL) < 0 ||
+	if (!value || conf_pair_parse(value, name, unit, &pair, NULL) < 0 ||
 	    pair.soft == CONF_UNLIMITED)
 		return 0;
 	return pair.soft;
@@ -81,8 +81,8 @@ int into_plan_make(struct into_plan *p, const char *hw_config, const char *what,
 	p->hostname = dup_or_null(conf_get(&c, "HOSTNAME"));
 	p->nameservers = dup_or_null(conf_get(&c, "NAMESERVER"));
 	p->searchdomains = dup_or_null(conf_get(&c, "SEARCHDOMAIN"));
-	p->disk_kib = soft_limit(&c, "DISKSPACE");
-	p->inodes = soft_limit(&c, "DISKINODES");
+	p->disk_kib = soft_limit(&c, "DISKSPACE", CONF_KIB);
+	p->inodes = soft_limit(&c, "DISKINODES", CONF_COUNT);
 	for (size_t i = 0; i < array_len(not_taken); i++)
 		conf_unset(&c, not_taken[i]);
 	if (job->eztmpl && conf_set(&c, "OSTEMPLATE", job->eztmpl, e) < 0)

@@ -22,6 +22,7 @@ void need_fini(struct need *n)
 	strv_fini(&n->rate);
 	strv_fini(&n->addresses);
 	strv_fini(&n->bind_mounts);
+	strv_fini(&n->left_out);
 	strv_fini(&n->filesystems);
 	strv_fini(&n->modules);
 	strv_fini(&n->cpu_flags);

@@ -39,6 +39,7 @@ struct need {
 	struct strv rate;	/* "dev:class:kbit" */
 	struct strv addresses;	/* without prefix length */
 	struct strv bind_mounts;/* "/host/dir:/there": of this server, not of the container */
+	struct strv left_out;	/* what its config asks for and the engine does not do, a line each; stays here */
 	struct strv filesystems;/* types mounted inside, beyond the always present */
 	struct strv modules;	/* loaded here and of use to it: autofs4, nfs, sunrpc, … */
 	struct strv cpu_flags;	/* of /proc/cpuinfo here */

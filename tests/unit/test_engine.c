@@ -149,20 +149,63 @@ static void test_conf_pairs(void **state)
 	struct conf_pair p;
 
 	(void)state;
-	assert_int_equal(conf_pair_parse("0:65536", "PHYSPAGES", &p, NULL), 0);
+	assert_int_equal(conf_pair_parse("0:65536", "PHYSPAGES", CONF_PAGE, &p, NULL), 0);
 	assert_int_equal(p.soft, 0);
 	assert_int_equal(p.hard, 65536);
-	assert_int_equal(conf_pair_parse("40", "NUMPROC", &p, NULL), 0);
+	assert_int_equal(conf_pair_parse("40", "NUMPROC", CONF_COUNT, &p, NULL), 0);
 	assert_int_equal(p.soft, 40);
 	assert_int_equal(p.hard, 40);
-	assert_int_equal(conf_pair_parse("10:unlimited", "X", &p, NULL), 0);
+	assert_int_equal(conf_pair_parse("10:unlimited", "X", CONF_COUNT, &p, NULL), 0);
 	assert_true(p.hard == CONF_UNLIMITED);
-	assert_int_equal(conf_pair_parse("2147483647:9223372036854775807", "X", &p, NULL), 0);
+	assert_int_equal(conf_pair_parse("2147483647:9223372036854775807", "X", CONF_COUNT, &p, NULL), 0);
 	assert_true(p.soft == CONF_UNLIMITED && p.hard == CONF_UNLIMITED);
-	assert_int_equal(conf_pair_parse("", "X", &p, NULL), -1);
-	assert_int_equal(conf_pair_parse("1:", "X", &p, NULL), -1);
-	assert_int_equal(conf_pair_parse("1:2:3", "X", &p, NULL), -1);
-	assert_int_equal(conf_pair_parse("-1", "X", &p, NULL), -1);
+	assert_int_equal(conf_pair_parse("", "X", CONF_COUNT, &p, NULL), -1);
+	assert_int_equal(conf_pair_parse("1:", "X", CONF_COUNT, &p, NULL), -1);
+	assert_int_equal(conf_pair_parse("1:2:3", "X", CONF_COUNT, &p, NULL), -1);
+	assert_int_equal(conf_pair_parse("-1", "X", CONF_COUNT, &p, NULL), -1);
+}
+
+/* As vzctl(8) and Proxmox wrote them. */
+static void test_conf_pairs_of_vzctl(void **state)
+{
+	static const struct {
+		const char *text;
+		unsigned unit;
+		uint64_t soft, hard;
+	} good[] = {
+		{ "0:256M", CONF_PAGE, 0, 65536 },
+		{ "0:65536P", CONF_PAGE, 0, 65536 },
+		{ "0:65536p", CONF_PAGE, 0, 65536 },
+		{ "0:0.5G", CONF_PAGE, 0, 131072 },
+		{ "1g:2T", CONF_PAGE, 262144, 536870912 },
+		{ "128M", CONF_PAGE, 32768, 32768 },
+		{ "2G:2.2G", CONF_KIB, 2097152, 2306867 },
+		{ "1G", CONF_KIB, 1048576, 1048576 },
+		{ "1048576:1153434", CONF_KIB, 1048576, 1153434 },
+		{ "262144P:1G", CONF_KIB, 1048576, 1048576 },
+		{ "unlimited:UNLIMITED", CONF_KIB, CONF_UNLIMITED, CONF_UNLIMITED },
+		{ "0:unlimited", CONF_PAGE, 0, CONF_UNLIMITED },
+		{ "100K", CONF_COUNT, 102400, 102400 },
+		{ "200000:220000", CONF_COUNT, 200000, 220000 },
+		{ " 10:20 ", CONF_COUNT, 10, 20 },
+		{ "9223372036854775807:9223372036854775807", CONF_PAGE, CONF_UNLIMITED, CONF_UNLIMITED },
+	};
+	static const char *const bad[] = { "0.5", "1:0.5", "M", "12Q", "1 M", ":1", "P", "0x10", "1M:", "unlimited2", "-1M" };
+	struct conf_pair p;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(good); i++) {
+		if (conf_pair_parse(good[i].text, "X", good[i].unit, &p, NULL) < 0 || p.soft != good[i].soft ||
+		    p.hard != good[i].hard)
+			fail_msg("%s", good[i].text);
+	}
+	for (size_t i = 0; i < array_len(bad); i++) {
+		struct err e = ERR_INIT;
+
+		if (conf_pair_parse(bad[i], "X", CONF_PAGE, &p, &e) == 0)
+			fail_msg("%s", bad[i]);
+		assert_int_equal(e.code, ERR_USAGE);
+	}
 }
 
 static void test_conf_save(void **state)
@@ -202,6 +245,7 @@ int main(void)
 		cmocka_unit_test(test_conf_refuses),
 		cmocka_unit_test(test_conf_view),
 		cmocka_unit_test(test_conf_pairs),
+		cmocka_unit_test(test_conf_pairs_of_vzctl),
 		cmocka_unit_test(test_conf_save),
 	};
 

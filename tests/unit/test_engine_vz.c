@@ -19,6 +19,7 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "engine/vz_boot.h"
+#include "engine/vz_grants.h"
 #include "engine/vz_run.h"
 #include "engine/vz_seccomp.h"
 
@@ -190,6 +191,106 @@ static void test_net_config_bad(void **state)
 
 		assert_int_equal(net_of(bad[i], "TRAFFIC_SHAPING=yes\n", &n, &e), -1);
 		assert_int_equal(e.code, ERR_USAGE);
+	}
+}
+
+static int limits_of(const char *config, struct cgroup_limits *out, struct err *e)
+{
+	struct vz v = VZ_INIT;
+	char *cpus = NULL;
+	int ret;
+
+	v.ct.id = xstrdup("101");
+	assert_int_equal(conf_parse(&v.conf, config, strlen(config), "it", NULL), 0);
+	ret = vz_limits(&v, out, &cpus, e);
+	out->cpus = out->cpus ? "some" : NULL;
+	free(cpus);
+	vz_fini(&v);
+	return ret;
+}
+
+static void test_limits(void **state)
+{
+	static const char *const bad[] = { "CPUMASK=zzz\n", "CPUMASK=3-1\n", "CPUMASK=1,,x\n", "CPULIMIT=much\n",
+					   "CPUS=1.5\n", "NUMPROC=0.5\n", "PHYSPAGES=0:1X\n", "CPUUNITS=50%\n" };
+	struct cgroup_limits l;
+
+	(void)state;
+	assert_int_equal(limits_of("CPULIMIT=\"50%\"\nCPUMASK=auto\nPHYSPAGES=\"0:256M\"\nSWAPPAGES=\"0:1G\"\n"
+				   "NUMPROC=\"100:120\"\nCPUUNITS=\"500 \"\n",
+				   &l, NULL), 0);
+	assert_int_equal(l.cpu_permille, 500);
+	assert_int_equal(l.cpu_shares, 512);
+	assert_null(l.cpus);
+	assert_int_equal(l.memory, 256 << 20);
+	assert_int_equal(l.swap, 1 << 30);
+	assert_int_equal(l.tasks, 120);
+	assert_int_equal(limits_of("CPULIMIT=unlimited\nCPUMASK=0-3,6\nCPUS=2\nPHYSPAGES=0:unlimited\n", &l, NULL), 0);
+	assert_int_equal(l.cpu_permille, 2000);
+	assert_non_null(l.cpus);
+	assert_true(l.memory == CGROUP_NO_LIMIT);
+	for (size_t i = 0; i < array_len(bad); i++) {
+		struct err e = ERR_INIT;
+
+		if (limits_of(bad[i], &l, &e) == 0)
+			fail_msg("%s", bad[i]);
+		assert_int_equal(e.code, ERR_USAGE);
+	}
+}
+
+static void test_grants(void **state)
+{
+	static const char *const bad[] = { "b:8:1:rw", "c:10:229", "c:10:x:rw", "c:10:229:rwm", "c:all:all:rw", "fuse:rw" };
+	own_free char *time = NULL, *old = NULL;
+	char access[4];
+	int major, minor;
+	bool on = false;
+
+	(void)state;
+	time = vz_capability("sys_time:on", &on);
+	assert_string_equal(time, "CAP_SYS_TIME");
+	assert_true(on);
+	old = vz_capability("CAP_MKNOD:off", &on);
+	assert_string_equal(old, "CAP_MKNOD");
+	assert_false(on);
+	assert_null(vz_capability("foo:on", &on));
+	assert_null(vz_capability("SYS_TIME", &on));
+	assert_null(vz_capability("SYS_TIME:yes", &on));
+	assert_int_equal(vz_device_parse("c:10:229:rw", &major, &minor, access), 0);
+	assert_true(major == 10 && minor == 229 && strcmp(access, "rw") == 0);
+	assert_int_equal(vz_device_parse("c:4:all:rwq", &major, &minor, access), 0);
+	assert_true(minor == -1 && strcmp(access, "rw") == 0);
+	for (size_t i = 0; i < array_len(bad); i++)
+		assert_int_equal(vz_device_parse(bad[i], &major, &minor, access), -1);
+}
+
+static void test_left_out(void **state)
+{
+	static const char config[] = "CAPABILITY=\"SYS_TIME:on foo:on \"\nDEVICES=\"c:10:200:rw b:8:1:rw \"\n"
+				     "DEVNODES=\"net/tun:rw ../sda:rw\"\nFEATURES=\"nfs:on ppp:on\"\nNETFILTER=stateless\n"
+				     "BINDMOUNT=\"/srv:/srv,ro /opt,noexec\"\nKMEMSIZE=\"14372700:14790164\"\n"
+				     "NUMFILE=\"unlimited\"\nNUMPTY=9223372036854775807\nIOLIMIT=0\nIOPSLIMIT=100\n"
+				     "PRIVVMPAGES=\"65536:69632\"\nPHYSPAGES=\"0:unlimited\"\n";
+	static const char *const lines[] = {
+		"not limited here: KMEMSIZE IOPSLIMIT",
+		"PRIVVMPAGES 65536:69632 limits nothing here",
+		"CAPABILITY foo:on: ",
+		"DEVNODES ../sda:rw: ",
+		"DEVICES b:8:1:rw: ",
+		"FEATURES ppp:on: ",
+		"NETFILTER stateless: ",
+		"BINDMOUNT /opt,noexec: ",
+	};
+	own_conf struct conf c = CONF_INIT;
+	own_strv struct strv out = STRV_INIT;
+
+	(void)state;
+	assert_int_equal(conf_parse(&c, config, sizeof(config) - 1, "it", NULL), 0);
+	vz_left_out(&c, &out);
+	assert_int_equal(out.n, array_len(lines));
+	for (size_t i = 0; i < out.n; i++) {
+		if (strncmp(out.item[i], lines[i], strlen(lines[i])) != 0)
+			fail_msg("%s, not %s", out.item[i], lines[i]);
 	}
 }
 
@@ -416,6 +517,9 @@ int main(void)
 		cmocka_unit_test(test_ids_and_names),
 		cmocka_unit_test(test_net_config),
 		cmocka_unit_test(test_net_config_bad),
+		cmocka_unit_test(test_limits),
+		cmocka_unit_test(test_grants),
+		cmocka_unit_test(test_left_out),
 		cmocka_unit_test(test_seccomp),
 		cmocka_unit_test(test_home_and_back),
 		cmocka_unit_test(test_locks),

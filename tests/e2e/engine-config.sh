@@ -1,0 +1,70 @@
+#!/bin/bash
+# SPDX-License-Identifier: MIT
+# What a config says holds, as vzctl and Proxmox wrote it: sizes, resolver, capabilities, devices, directories of the server; what
+# cannot be is named. (The forms of numbers: unit tests.)
+# timeout: 120
+# shellcheck source=../lib.sh
+. "$(dirname "$0")/../lib.sh"
+lab_start --image mini a b
+must on a pctl create 101 --ostemplate /templates/mini.tar.zst --ipadd 10.77.1.1
+printf 'search lab.example other.example\nnameserver 127.0.0.53\nnameserver 10.77.0.254\n' | put a /etc/resolv.conf
+on a mkdir -p /srv/data
+on a cp /etc/vz/conf/101.conf /root/101.conf
+
+config() { # LINE...: besides what it has
+	printf '%s\n' "$@" | put a /root/more
+	# shellcheck disable=SC2016
+	on a sh -c 'cp /root/101.conf /etc/vz/conf/101.conf; while IFS= read -r line; do
+		sed -i "/^${line%%=*}=/d" /etc/vz/conf/101.conf; echo "$line" >>/etc/vz/conf/101.conf; done </root/more'
+}
+inside() { # COMMAND: its output inside
+	on a pctl exec 101 sh -c "$1"
+}
+
+echo "# what can be"
+config 'PHYSPAGES="0:256M"' 'NUMPROC="90:100" # comment' "NAMESERVER=inherit" 'SEARCHDOMAIN="inherit"' 'CAPABILITY="sys_time:on mknod:off "' \
+	'DEVNODES="net/tun:rw "' 'DEVICES="c:10:229:rw "' 'BINDMOUNT="/srv/data:/data,ro"' "HOSTNAME='web.example.com'" 'CPUMASK="auto"' \
+	'CPULIMIT="50%"' 'ORIGIN_SAMPLE="vswap-256m"' 'OSTEMPLATE="debian-6.0-x86_64"' 'IPTABLES="ipt_REJECT ipt_tos"' 'BOOTORDER="10"'
+on a cp /etc/vz/conf/101.conf /root/as-it-was
+expect_exit 0 on a pctl start 101
+expect_no_out .
+expect_eq "$(inside 'grep ^nameserver /etc/resolv.conf; grep ^search /etc/resolv.conf' | tr '\n' ';')" \
+	'nameserver 10.77.0.254;search lab.example other.example;' "its resolver"
+expect_eq "$(inside hostname)" web.example.com "its host name"
+caps=$(inside 'grep CapBnd /proc/self/status')
+caps=$((0x${caps##*[[:space:]]}))
+((caps >> 25 & 1)) || fail "no CAP_SYS_TIME"
+((caps >> 27 & 1)) && fail "CAP_MKNOD"
+expect_eq "$(inside '[ -c /dev/net/tun ] && exec 3<>/dev/net/tun && echo yes')" yes "the tun device"
+on a sh -c 'echo from outside >/srv/data/file'
+expect_eq "$(inside 'cat /data/file; echo x 2>/dev/null >/data/x || echo read-only')" "from outside"$'\n'"read-only" "the directory"
+must on a cmp /etc/vz/conf/101.conf /root/as-it-was
+must on a pctl stop 101
+
+echo "# what cannot be is named"
+config 'KMEMSIZE="14372700:14790164"' 'NUMFILE="unlimited"' 'IOLIMIT="10M"' 'CAPABILITY="foo:on"' 'DEVICES="b:8:1:rw"'
+expect_exit 0 on a pctl start 101
+expect_out 'not limited here: KMEMSIZE IOLIMIT$'
+expect_out 'CAPABILITY foo:on: there is no such'
+expect_out 'DEVICES b:8:1:rw'
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+expect_out 'KMEMSIZE IOLIMIT'
+expect_out 'DEVICES b:8:1:rw'
+must on a pctl stop 101 --fast
+config 'BINDMOUNT="/nowhere:/data"'
+expect_exit 36 on a pctl start 101
+expect_out 'BINDMOUNT .*no /nowhere'
+config 'DISABLED="yes"'
+expect_exit 7 on a pctl start 101
+expect_out 'disabled'
+must on a pctl set 101 --disabled no
+
+echo "# REMOVEMIGRATED, and -r over it"
+must on a pctl start 101
+config 'CPULIMIT="50%"'
+on a sed -i 's/^REMOVEMIGRATED=.*/REMOVEMIGRATED="yes"/' /etc/vz/vz.conf
+expect_exit 0 on a pmigrate c 101 c root@b
+expect_eq "$(on a sh -c 'ls /vz/private')" "" "left at the source"
+expect_exit 0 on b pmigrate c 101 c root@a -r yes
+expect_exit 0 on a pmigrate c 101 c root@b -r no
+expect_eq "$(on a sh -c 'ls /vz/private')" "101.migrated" "left at the source with -r no"
