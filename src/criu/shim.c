@@ -301,6 +301,7 @@ INSTEAD int openat64(int dirfd, const char *path, int flags, ...)
 		if (fd >= 0)
 			return fd;
 	}
+	shim_queues_opened(dirfd, path, flags);
 	return (int)syscall(SYS_openat, dirfd, path, flags, mode);
 }
 

@@ -190,9 +190,101 @@ static int flight_check(void)
 	return fly_both();
 }
 
+/* ---- who sent what nobody has read: as for journald, with all that the kernel can tell beside it ---- */
+
+enum { LETTERS = 3, SENDER = 1234, GONE = 1235, PASS_PIDFD = 76 };
+
+static int letters, order[2], done[2];
+static pid_t postman;
+
+static int post(int uid, int n)
+{
+	int fd;
+
+	if (setgid((gid_t)uid + 1) < 0 || setuid((uid_t)uid) < 0)
+		return 1;
+	fd = connected(SOCK_DGRAM, "@senders");
+	while (n-- > 0) {
+		if (fd < 0 || send(fd, "letter", 6, 0) != 6)
+			return 1;
+	}
+	return 0;
+}
+
+static int post_and_go(void)
+{
+	return post(GONE, 1);
+}
+
+static int post_all(void)
+{
+	char byte = 0;
+
+	NEED(write(order[1], &byte, 1) == 1 && readable(done[0], 2000) && read(done[0], &byte, 1) == 1 && byte == 0,
+	     "the postman");
+	NEED(in_child(post_and_go) == 0, "another postman");
+	return 0;
+}
+
+static int senders_make(void)
+{
+	int one = 1;
+	char byte;
+
+	letters = bound(SOCK_DGRAM, "@senders");
+	NEED(letters >= 0 && setsockopt(letters, SOL_SOCKET, SO_PASSCRED, &one, sizeof(one)) == 0 &&
+	     setsockopt(letters, SOL_SOCKET, SO_TIMESTAMP, &one, sizeof(one)) == 0, "setsockopt");
+	setsockopt(letters, SOL_SOCKET, SO_PASSSEC, &one, sizeof(one));
+	setsockopt(letters, SOL_SOCKET, PASS_PIDFD, &one, sizeof(one)); /* Linux 6.5 */
+	NEED(pipe(order) == 0 && pipe(done) == 0, "pipe");
+	postman = fork();
+	if (postman == 0) {
+		if (post(SENDER, 0) != 0)
+			_exit(1);
+		while (read(order[0], &byte, 1) == 1) {
+			int fd = connected(SOCK_DGRAM, "@senders");
+
+			for (int i = 0; i < LETTERS; i++)
+				byte |= (char)(send(fd, "letter", 6, 0) != 6);
+			close(fd);
+			if (write(done[1], &byte, 1) != 1)
+				_exit(1);
+		}
+		_exit(0);
+	}
+	return post_all();
+}
+
+static int senders_check(void)
+{
+	for (int i = 0; i <= LETTERS; i++) {
+		char text[32] = "", control[256];
+		struct iovec iov = { text, sizeof(text) };
+		struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control) };
+		const uid_t uid = i < LETTERS ? SENDER : GONE;
+		struct ucred u = { .pid = 0 };
+
+		NEED(recvmsg(letters, &m, MSG_DONTWAIT) == 6 && strcmp(text, "letter") == 0, "letter %d is \"%s\"", i, text);
+		for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
+			if (c->cmsg_type == SCM_CREDENTIALS)
+				memcpy(&u, CMSG_DATA(c), sizeof(u));
+			if (c->cmsg_type == 4) { /* SCM_PIDFD */
+				int fd;
+
+				memcpy(&fd, CMSG_DATA(c), sizeof(fd));
+				close(fd);
+			}
+		}
+		NEED(u.uid == uid && u.gid == uid + 1, "letter %d is of uid %d, gid %d", i, (int)u.uid, (int)u.gid);
+		NEED(i == LETTERS || u.pid == postman, "letter %d is of process %d, not %d", i, (int)u.pid, (int)postman);
+	}
+	return post_all();
+}
+
 const struct animal zoo_unix[] = {
 	{ "unix-pairs", pairs_make, pairs_check },
 	{ "unix-names", names_make, names_check },
 	{ "unix-flight", flight_make, flight_check },
+	{ "unix-senders", senders_make, senders_check },
 	{ NULL, NULL, NULL },
 };
