@@ -33,7 +33,7 @@ static void on_signal(int sig)
 
 void cancel_install(void)
 {
-	static const int sigs[] = { SIGINT, SIGTERM, SIGHUP };
+	static const int sigs[] = { SIGINT, SIGQUIT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 
 	if (state.installed || pipe2(state.pipe, O_CLOEXEC | O_NONBLOCK) < 0)
@@ -56,6 +56,16 @@ int cancel_fd(void)
 void cancel_allow(bool on)
 {
 	state.off = !on;
+}
+
+bool cancel_seen(void)
+{
+	return state.sig != 0;
+}
+
+void cancel_allow_pause(bool on)
+{
+	signal(SIGTSTP, on ? SIG_DFL : SIG_IGN);
 }
 
 int cancel_sleep_ms(unsigned ms, struct err *e)

@@ -116,6 +116,14 @@ struct plan {
 };
 
 /* Async-signal-safe from here: this runs between fork and exec. */
+static void ignore_typed(void)
+{
+	static const int typed[] = { SIGINT, SIGQUIT, SIGTSTP, SIGHUP };
+
+	for (size_t i = 0; i < array_len(typed); i++)
+		signal(typed[i], SIG_IGN);
+}
+
 static void __attribute__((noreturn)) child_side(const struct plan *p)
 {
 	const struct spawn *s = p->s;
@@ -144,6 +152,10 @@ static void __attribute__((noreturn)) child_side(const struct plan *p)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (s->new_session)
 		setsid();
+	else if (s->asks)
+		ignore_typed();
+	else
+		setpgid(0, 0);
 	if (!s->outlive) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (getppid() != p->parent)

@@ -6,6 +6,10 @@
  * async-signal-safe functions; every descriptor but the named ones is closed
  * in it; its signals are default; the last lines of its stderr are kept for
  * the error; it is always reaped.
+ *
+ * What is typed for us (^C, ^\, ^Z) and the end of our terminal reach no child: we decide
+ * what becomes of them (base/cancel.h).  So each is in a process group of its own, but for
+ * those that may ask on the terminal.
  */
 #ifndef BASE_SPAWN_H
 #define BASE_SPAWN_H
@@ -29,6 +33,9 @@ struct spawn {
 	size_t n_pass_fds;
 	const char *chdir;	 /* or NULL */
 	const char *netns;	 /* file of a network namespace to enter first, or NULL */
+	bool asks;		 /* may ask on our terminal (ssh): in our process group, as only who is
+				  * in the foreground may; ignores INT, QUIT, TSTP and HUP instead.  Only
+				  * for programs that leave ignored signals ignored, as ssh does */
 	bool new_session;	 /* setsid(): no terminal, no signals of ours */
 	bool outlive;		 /* do not kill it when we die (default: SIGKILL) */
 	/* The last thing in the child before the program, async-signal-safe; NULL: nothing.  -1 and errno: it is not started. */

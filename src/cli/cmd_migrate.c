@@ -93,7 +93,9 @@ static int run_all(struct options *o, struct out *out, struct err *e)
 	for (size_t i = 0; i < n; i++) {
 		int r = run_one(o, o->names.n ? o->names.item[i] : NULL, out_events(out), e);
 
-		if (r == 0 && cancel_requested() && i + 1 < n)
+		if (r == 0 && cancel_seen())
+			out_warning(out, "too late to interrupt: it had moved already");
+		if (r == 0 && cancel_seen() && i + 1 < n)
 			r = cancel_err(e);
 		if (r < 0) {
 			tell_rest(o, i + 1, out);

@@ -21,6 +21,8 @@ static int act(const char *place, const char *action, struct err *e)
 		_exit(99);
 	else if (!strcmp(action, "stop"))
 		kill(getpid(), SIGSTOP);
+	else if (!strcmp(action, "typed"))
+		kill(0, SIGINT);
 	else if (!strcmp(action, "nospc"))
 		return errno = ENOSPC, err_sys(e, "fault injected at %s", place);
 	else

@@ -9,6 +9,7 @@
  *	exit	this process ends at once, without undo
  *	fail	the step fails with an error
  *	stop	SIGSTOP to this process: the other end sees silence
+ *	typed	what ^C on a terminal does: SIGINT to the process group
  *	nospc	the step fails as if the disk were full
  * Without the variable, fault_point costs one compare.
  */

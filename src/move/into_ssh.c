@@ -63,6 +63,7 @@ static int refuse_windows(struct into_ssh *s, struct err *e)
 	if (w.release == WINDOWS_NONE)
 		return 0;
 	/* Which one?  Only when a key lets us in; a refusal it is anyway. */
+	strv_add(&s->opts.ssh, "-oBatchMode=yes");
 	link_argv(&argv, s->where, &s->opts, false,
 		  spawn_argv("cmd", "/c", "ver & echo %PROCESSOR_ARCHITECTURE%"));
 	if (!s->where->password &&

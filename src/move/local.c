@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -212,6 +213,7 @@ static int step_stop(void *ctx, struct err *e)
 	struct local *l = ctx;
 
 	l->down_ns = clock_ns();
+	cancel_allow_pause(false);
 	return origin_stop(&l->origin, e);
 }
 

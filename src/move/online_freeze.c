@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -159,6 +160,7 @@ int online_step_freeze(void *ctx, struct err *e)
 
 	if (origin_freeze(&s->origin, o->lazy, e) < 0)
 		return -1;
+	cancel_allow_pause(false);
 	online_be_gentle(s, false);
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();

@@ -188,6 +188,7 @@ static int stop_all(void *arg, struct err *e)
 {
 	struct source *s = arg;
 
+	cancel_allow_pause(false);
 	if (!s->online.was_stopped && origin_freeze(&s->origin, false, e) < 0)
 		return -1;
 	s->online.was_stopped = true;
@@ -203,9 +204,13 @@ static int let_go(void *arg, struct err *e)
 {
 	struct source *s = arg;
 
+	int ret;
+
 	if (s->online.track)
 		save_frozen(s->online.save, track_procs(s->online.track));
-	return save_let_run_on(s->online.save, e);
+	ret = save_let_run_on(s->online.save, e);
+	cancel_allow_pause(true);
+	return ret;
 }
 
 static struct track_opts track_opts(const struct ct_parts *parts)

@@ -266,6 +266,7 @@ static int step_stop(void *ctx, struct err *e)
 
 	held_fini(&s->held); /* they end */
 	s->down_ns = clock_ns();
+	cancel_allow_pause(false);
 	return origin_stop(&s->origin, e);
 }
 
@@ -602,6 +603,7 @@ int move_run(const struct job *job, struct events *ev, struct err *e)
 	char host[256] = "localhost";
 	int ret;
 
+	cancel_allow(true); /* the move before this one let nobody interrupt its end */
 	journal_prune();
 	gethostname(host, sizeof(host) - 1);
 	event_begin(ev, job, job->src.name, host, dst);
@@ -611,6 +613,10 @@ int move_run(const struct job *job, struct events *ev, struct err *e)
 		ret = (job->dry_run || guard_start(&s.guard, e) == 0) && run(&s, e) == 0 ? 0 : -1;
 	if (ret < 0)
 		end_phase(&s, false);
+	if (ret < 0 && cancel_requested() && e->code != ERR_CANCELLED) { /* while checking */
+		log_info("%s", e->msg);
+		cancel_err(e);
+	}
 	source_fini(&s);
 	event_finish(ev, ret < 0 ? e : NULL, NULL);
 	return ret;

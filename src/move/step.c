@@ -28,8 +28,11 @@ static int run_one(const struct step *s, const struct step_hooks *hooks, void *c
 {
 	uint64_t begun = clock_ns();
 
-	if (s->kind == STEP_REVERSIBLE && cancel_requested())
+	/* The last moment is just before the commit. */
+	if (s->kind != STEP_AFTER && cancel_requested())
 		return cancel_err(e);
+	if (s->kind == STEP_COMMIT)
+		cancel_allow(false);
 	log_debug("step %s", s->name);
 	if (hooks->begin)
 		hooks->begin(ctx, s);
@@ -54,7 +57,7 @@ static void undo_from(const struct step *list, const struct step *last, void *ct
 	}
 }
 
-enum step_outcome steps_run(const struct step *list, const struct step_hooks *hooks, void *ctx,
+static enum step_outcome run_all(const struct step *list, const struct step_hooks *hooks, void *ctx,
 			    struct err *e)
 {
 	const struct step *s;
@@ -64,8 +67,6 @@ enum step_outcome steps_run(const struct step *list, const struct step_hooks *ho
 	for (s = list; s->name; s++) {
 		if (s->wanted && !s->wanted(ctx))
 			continue;
-		if (s->kind == STEP_COMMIT)
-			cancel_allow(false);
 		if (s->kind == STEP_AFTER) {
 			struct err after = ERR_INIT;
 
@@ -80,8 +81,22 @@ enum step_outcome steps_run(const struct step *list, const struct step_hooks *ho
 			continue;
 		if (s->kind == STEP_COMMIT && e->code == ERR_RECOVER)
 			return STEPS_COMMITTED;
+		/* Whatever the signal broke on its way is not what failed. */
+		if (cancel_requested() && e->code != ERR_CANCELLED) {
+			log_info("%s", e->msg);
+			cancel_err(e);
+		}
 		undo_from(list, s, ctx);
 		return STEPS_UNDONE;
 	}
 	return failed ? STEPS_COMMITTED : STEPS_DONE;
+}
+
+enum step_outcome steps_run(const struct step *list, const struct step_hooks *hooks, void *ctx,
+			    struct err *e)
+{
+	enum step_outcome outcome = run_all(list, hooks, ctx, e);
+
+	cancel_allow_pause(true); /* who stopped or froze the container had it switched off */
+	return outcome;
 }

@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -213,12 +214,15 @@ static int await_greeting(struct child *c, const struct where *w, const char *pr
 	size_t len = 0, total = 0;
 
 	for (;;) {
-		struct pollfd pfd = { .fd = c->out, .events = POLLIN };
-		int n = poll(&pfd, 1, clock_left_ms(deadline));
+		struct pollfd pfd[2] = { { .fd = c->out, .events = POLLIN },
+					 { .fd = cancel_fd(), .events = POLLIN } };
+		int n = poll(pfd, 2, clock_left_ms(deadline));
 		char ch;
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		if (cancel_requested())
+			return cancel_err(e);
 		if (n == 0) {
 			err_set(e, ERR_CONNECT, "%s did not answer within %d s", w->host,
 				CONNECT_MS / 1000);
@@ -256,6 +260,7 @@ int link_open(struct child *c, const struct where *w, const struct link_opts *o,
 	s = (struct spawn)SPAWN_INIT((const char *const *)argv.item);
 	s.in = SPAWN_PIPE;
 	s.out = SPAWN_PIPE;
+	s.asks = true;
 	if (w->password) {
 		char self[256];
 		ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
