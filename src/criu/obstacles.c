@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
+#include "criu/groups.h"
 #include "host/backlog.h"
 #include "mem/procs.h"
 
@@ -404,27 +405,15 @@ static void look_at_peers(struct look *l)
 	}
 }
 
-/* Which socket has joined a group cannot be seen, only that one has. */
-static void look_at_groups(struct look *l)
+static void found_group(void *arg, const char *group)
 {
 	static const struct obstacle_rule joined = {
-		"a program has joined this multicast group, which a move would leave",
-		"stop that program (avahi, systemd-resolved with LLMNR or mDNS, keepalived)", true
+		"the kernel itself, or nobody who can be found, has joined it, and a move would leave it",
+		"find out who did (ip maddress, /proc/net/igmp), and stop it", true
 	};
-	static const char *const files[] = { "net/igmp", "net/igmp6" };
+	own_free char *object = xasprintf("multicast group %s", group);
 
-	for (size_t i = 0; i < array_len(files); i++) {
-		own_free char *text = obstacles_proc_text(l->init, files[i], OBSTACLES_TEXT_MAX);
-		char *save = NULL, *line = text ? strtok_r(text, "\n", &save) : NULL;
-
-		for (; line; line = strtok_r(NULL, "\n", &save)) {
-			own_free char *group = obstacle_group(line);
-			own_free char *object = group ? xasprintf("multicast group %s", group) : NULL;
-
-			if (object)
-				obstacles_found(l, 0, &joined, object);
-		}
-	}
+	obstacles_found(arg, 0, &joined, object);
 }
 
 /* What waits for programs longer than a busy server lets it. */
@@ -474,7 +463,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	}
 	look_at_queues(&l);
 	look_at_peers(&l);
-	look_at_groups(&l);
+	groups_without_socket(init, l.pids, l.n, found_group, &l);
 	look_at_backlog(&l);
 	o->nr_tasks = l.n;
 	unix_peers_fini(&l.peers);

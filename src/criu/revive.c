@@ -18,6 +18,7 @@
 #include "base/strv.h"
 #include "criu/cgroups.h"
 #include "criu/freeze.h"
+#include "criu/groups.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
 #include "criu/mountnotes.h"
@@ -201,7 +202,8 @@ static int settle_tasks(struct revive *r, struct err *e)
 
 	if (file_read(r->images, TASKS_IMAGE, TASKS_IMAGE_MAX, &data, &len, e) < 0 || tasks_get(&saved, data, len, e) < 0 ||
 	    procs_init(&p, r->init, r->freezer.dir, e) < 0 || procs_refresh(&p, e) < 0 ||
-	    tasks_read(&now, p.v, p.n, e) < 0 || tasks_settle(&saved, &now, tasks_give, e) < 0)
+	    tasks_read(&now, p.v, p.n, e) < 0 || tasks_settle(&saved, &now, tasks_give, e) < 0 ||
+	    groups_join(r->images, p.v, p.n, e) < 0)
 		return -1;
 	log_debug("%zu tasks compared in %.1f ms", now.n, (double)(clock_ns() - begun) / 1e6);
 	return 0;

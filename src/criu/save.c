@@ -18,6 +18,7 @@
 #include "criu/calls.h"
 #include "criu/dump.h"
 #include "criu/freeze.h"
+#include "criu/groups.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
 #include "criu/mountnotes.h"
@@ -342,6 +343,13 @@ static int note_tasks(const struct save *s, struct err *e)
 	return imgdir_put(s->images, TASKS_IMAGE, b.data, b.len, e);
 }
 
+/* What CRIU does not know; beside its own work, where that runs in a thread. */
+static int save_notes(const struct save *s, struct err *e)
+{
+	return mountnotes_save(s->images, s->init, s->proc, s->n_procs, e) < 0 ? -1 :
+		       groups_save(s->images, s->init, s->proc, s->n_procs, e);
+}
+
 int save_dump(struct save *s, struct err *e)
 {
 	const uint64_t begun = clock_ns();
@@ -351,7 +359,7 @@ int save_dump(struct save *s, struct err *e)
 		s->gate = shimdir_open_gate(s->shim, e);
 		if (s->gate < 0)
 			return -1;
-		noted = mountnotes_save(s->images, s->init, s->proc, s->n_procs, e);
+		noted = save_notes(s, e);
 		pthread_join(s->dumper, NULL);
 		s->begun = false;
 		ret = s->dump_ret;
@@ -359,7 +367,7 @@ int save_dump(struct save *s, struct err *e)
 			*e = s->dump_err;
 	} else {
 		ret = dump(s, e);
-		noted = ret < 0 ? 0 : mountnotes_save(s->images, s->init, s->proc, s->n_procs, e);
+		noted = ret < 0 ? 0 : save_notes(s, e);
 	}
 	if (noted < 0)
 		return -1;

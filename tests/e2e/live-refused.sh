@@ -29,8 +29,6 @@ CASES=(
 	"traced traced.*tracer"
 	"unread-netlink netlink message that nobody reads"
 	"kernel-tls kernel-tls.*TLS"
-	"multicast multicast group 224.0.7.85"
-	"multicast6 multicast group ff05::55"
 	"event-semaphore event-semaphore.*semaphore"
 	"packet-pipe packet-pipe.*packet mode"
 	"other-name other-name.*another one"

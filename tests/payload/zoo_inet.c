@@ -362,6 +362,70 @@ static int connecting_check(void)
 	return 0;
 }
 
+/* ---- multicast groups: by interface, by address, with chosen sources, of IPv6, and what goes with them ---- */
+
+static int groups, groups6;
+
+static int send_to(const char *group)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(5083) };
+
+	inet_pton(AF_INET, group, &a.sin_addr);
+	return sendto(groups, "group", 5, 0, (struct sockaddr *)&a, sizeof(a)) == 5 ? 0 : -1;
+}
+
+static int groups_make(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET, .sin_port = htons(5083) };
+	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(5084) };
+	struct ip_mreqn m = { .imr_multiaddr.s_addr = htonl(0xe0000755), .imr_ifindex = 1 };
+	struct ip_mreq by = { .imr_multiaddr.s_addr = htonl(0xe0000756), .imr_interface.s_addr = htonl(INADDR_LOOPBACK) };
+	struct ip_mreq_source one = { .imr_multiaddr.s_addr = htonl(0xe8000757),
+				      .imr_interface.s_addr = htonl(INADDR_LOOPBACK),
+				      .imr_sourceaddr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct ipv6_mreq m6 = { .ipv6mr_multiaddr.s6_addr = { 0xff, 5, [15] = 0x55 }, .ipv6mr_interface = 1 };
+	struct in_addr out = { htonl(INADDR_LOOPBACK) };
+	const int ttl = 7, no = 0, lo = 1;
+
+	groups = socket(AF_INET, SOCK_DGRAM, 0);
+	groups6 = socket(AF_INET6, SOCK_DGRAM, 0);
+	NEED(bind(groups, (struct sockaddr *)&any, sizeof(any)) == 0 &&
+	     bind(groups6, (struct sockaddr *)&any6, sizeof(any6)) == 0, "bind");
+	NEED(setsockopt(groups, SOL_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) == 0 &&
+	     setsockopt(groups, SOL_IP, IP_ADD_MEMBERSHIP, &by, sizeof(by)) == 0 &&
+	     setsockopt(groups, SOL_IP, IP_ADD_SOURCE_MEMBERSHIP, &one, sizeof(one)) == 0, "IP_ADD_MEMBERSHIP");
+	NEED(setsockopt(groups, SOL_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl)) == 0 &&
+	     setsockopt(groups, SOL_IP, IP_MULTICAST_ALL, &no, sizeof(no)) == 0 &&
+	     setsockopt(groups, SOL_IP, IP_MULTICAST_IF, &out, sizeof(out)) == 0, "IP_MULTICAST_TTL");
+	NEED(setsockopt(groups6, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m6, sizeof(m6)) == 0 &&
+	     setsockopt(groups6, SOL_IPV6, IPV6_MULTICAST_HOPS, &ttl, sizeof(ttl)) == 0 &&
+	     setsockopt(groups6, SOL_IPV6, IPV6_MULTICAST_IF, &lo, sizeof(lo)) == 0, "IPV6_ADD_MEMBERSHIP");
+	return 0;
+}
+
+static int groups_check(void)
+{
+	struct ip_mreq by = { .imr_multiaddr.s_addr = htonl(0xe0000756), .imr_interface.s_addr = htonl(INADDR_LOOPBACK) };
+	struct ipv6_mreq m6 = { .ipv6mr_multiaddr.s6_addr = { 0xff, 5, [15] = 0x55 }, .ipv6mr_interface = 1 };
+	int value = 0;
+	socklen_t len = sizeof(value);
+
+	NEED(getsockopt(groups, SOL_IP, IP_MULTICAST_TTL, &value, &len) == 0 && value == 7, "TTL is %d", value);
+	NEED(getsockopt(groups6, SOL_IPV6, IPV6_MULTICAST_HOPS, &value, &len) == 0 && value == 7, "hops are %d", value);
+	NEED(send_to("224.0.7.85") == 0, "sendto");
+	if (expect_text(groups, "group", "by interface") < 0)
+		return -1;
+	NEED(send_to("232.0.7.87") == 0, "sendto");
+	if (expect_text(groups, "group", "from a chosen source") < 0)
+		return -1;
+	/* Nothing of IPv6 can be sent to a group by lo. */
+	NEED(setsockopt(groups6, SOL_IPV6, IPV6_DROP_MEMBERSHIP, &m6, sizeof(m6)) == 0 &&
+	     setsockopt(groups6, SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m6, sizeof(m6)) == 0, "it was not in the group of IPv6");
+	NEED(setsockopt(groups, SOL_IP, IP_DROP_MEMBERSHIP, &by, sizeof(by)) == 0, "it cannot leave by its address");
+	NEED(setsockopt(groups, SOL_IP, IP_ADD_MEMBERSHIP, &by, sizeof(by)) == 0, "it cannot join again");
+	return 0;
+}
+
 const struct animal zoo_inet[] = {
 	{ "udp", udp_make, udp_check },
 	{ "tcp", tcp_make, tcp_check },
@@ -370,5 +434,6 @@ const struct animal zoo_inet[] = {
 	{ "raw", raw_make, raw_check },
 	{ "packet-ring", ring_make, ring_check },
 	{ "connecting", connecting_make, connecting_check },
+	{ "multicast", groups_make, groups_check },
 	{ NULL, NULL, NULL },
 };

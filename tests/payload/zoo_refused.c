@@ -146,24 +146,6 @@ static int mapped(void)
 	return 0;
 }
 
-static int group(void)
-{
-	struct ip_mreqn m = { .imr_multiaddr.s_addr = htonl(0xe0000755), .imr_ifindex = 1 };
-
-	NEED(setsockopt(socket(AF_INET, SOCK_DGRAM, 0), SOL_IP, IP_ADD_MEMBERSHIP, &m, sizeof(m)) == 0,
-	     "IP_ADD_MEMBERSHIP");
-	return 0;
-}
-
-static int group6(void)
-{
-	struct ipv6_mreq m = { .ipv6mr_multiaddr.s6_addr = { 0xff, 5, [15] = 0x55 }, .ipv6mr_interface = 1 };
-
-	NEED(setsockopt(socket(AF_INET6, SOCK_DGRAM, 0), SOL_IPV6, IPV6_ADD_MEMBERSHIP, &m, sizeof(m)) == 0,
-	     "IPV6_ADD_MEMBERSHIP");
-	return 0;
-}
-
 static int semaphore(void)
 {
 	NEED(eventfd(3, EFD_SEMAPHORE) >= 0, "eventfd");
@@ -253,8 +235,6 @@ const struct animal zoo_refused[] = {
 	{ "deaf-server", deaf, fine },
 	{ "other-name", renamed, fine },
 	{ "mapped-name", mapped, fine },
-	{ "multicast", group, fine },
-	{ "multicast6", group6, fine },
 	{ "event-semaphore", semaphore, fine },
 	{ "unaccepted", unaccepted, fine },
 	{ "posix-queue", queue, fine },
