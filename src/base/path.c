@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "base/path.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -11,6 +12,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -77,6 +79,46 @@ int path_mkdirs(const char *path, mode_t mode, struct err *e)
 	if (mkdir(work, mode) < 0 && errno != EEXIST)
 		return err_sys(e, "cannot create directory %s", work);
 	return 0;
+}
+
+int path_make_area(const char *path, mode_t mode, struct err *e)
+{
+	if (mkdir(path, 0700) < 0)
+		return err_sys(e, "cannot create %s", path);
+	(void)removexattr(path, "system.posix_acl_default");
+	(void)removexattr(path, "system.posix_acl_access");
+	if (chown(path, geteuid(), getegid()) < 0 || chmod(path, mode) < 0) {
+		err_sys(e, "cannot set the owner and mode of %s", path);
+		rmdir(path);
+		return -1;
+	}
+	return 0;
+}
+
+int path_is_empty(int dirfd, bool *empty, struct err *e)
+{
+	int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *de;
+
+	if (!d) {
+		err_sys(e, "cannot read a directory");
+		close_fd(&fd);
+		return -1;
+	}
+	*empty = true;
+	while ((de = readdir(d)))
+		if (strcmp(de->d_name, ".") && strcmp(de->d_name, "..") &&
+		    strcmp(de->d_name, "lost+found"))
+			*empty = false;
+	return 0;
+}
+
+int path_sync(const char *path, struct err *e)
+{
+	own_fd int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 || syncfs(fd) < 0 ? err_sys(e, "cannot write %s to the disk", path) : 0;
 }
 
 static bool path_is_below(const char *at, const char *path)

@@ -29,6 +29,16 @@ bool path_is_clean(const char *path);
 /* mkdir -p with the given mode for new ones. */
 int path_mkdirs(const char *path, mode_t mode, struct err *e);
 
+/* Makes one directory of root's that hands nothing down, whatever the one above it would: no
+ * group (setgid), no default ACL.  Fails when it exists. */
+int path_make_area(const char *path, mode_t mode, struct err *e);
+
+/* Has the directory nothing in it, but perhaps the lost+found of a new file system? */
+int path_is_empty(int dirfd, bool *empty, struct err *e);
+
+/* All that was written to the file system of `path` is on the disk when it returns. */
+int path_sync(const char *path, struct err *e);
+
 /*
  * Deletes the tree at `path` beneath dirfd: never follows symlinks, never enters a
  * mount (RESOLVE_NO_XDEV), clears immutable and append-only flags that are in the

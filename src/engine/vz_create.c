@@ -61,9 +61,10 @@ static int build_area(const char *area, const char *template, struct err *e)
 	    path_remove_tree(AT_FDCWD, work, e) < 0)
 		return -1;
 	templates = conf_get(&global, "TEMPLATE");
-	if (mkdir(work, 0755) < 0)
-		return err_sys(e, "cannot make %s", work);
+	if (path_make_area(work, 0755, e) < 0)
+		return -1;
 	if (template_unpack(templates ? templates : "/vz/template", template, work, e) < 0 ||
+	    path_sync(work, e) < 0 ||
 	    (rename(work, area) < 0 && err_sys(e, "cannot rename %s", work))) {
 		path_remove_tree(AT_FDCWD, work, NULL);
 		return -1;

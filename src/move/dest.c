@@ -206,7 +206,7 @@ int dest_area(struct dest *d, bool *resumed, struct err *e)
 	if (journal_put(d->journal, "area", kept ? "resumed" : "made", e) < 0)
 		return -1;
 	if (!kept)
-		return mkdir(area, 0700) < 0 ? err_sys(e, "cannot create %s", area) : 0;
+		return path_make_area(area, 0700, e);
 	if (rename(kept, area) < 0)
 		return err_sys(e, "cannot take up %s again as %s", kept, area);
 	unlink(record);

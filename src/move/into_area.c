@@ -113,14 +113,10 @@ static bool is_mount_point(const char *path)
 
 static bool is_empty(const char *path)
 {
-	own_dir DIR *d = opendir(path);
-	struct dirent *de;
+	own_fd int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool empty;
 
-	while (d && (de = readdir(d))) {
-		if (de->d_name[0] != '.' && strcmp(de->d_name, "lost+found") != 0)
-			return false;
-	}
-	return d != NULL;
+	return fd >= 0 && path_is_empty(fd, &empty, NULL) == 0 && empty;
 }
 
 /*
@@ -274,8 +270,8 @@ int into_area_begin(struct into *n, struct err *e)
 		if (path_mkdirs(above, 0755, e) < 0)
 			return -1;
 	}
-	if (!n->mounted && !n->kept && mkdir(n->ct.private_area, 0755) < 0)
-		return err_sys(e, "cannot make %s", n->ct.private_area);
+	if (!n->mounted && !n->kept && path_make_area(n->ct.private_area, 0755, e) < 0)
+		return -1;
 	dir = template_dir(e);
 	return dir ? template_unpack(dir, template_name(n), n->ct.private_area, e) : -1;
 }
@@ -284,7 +280,8 @@ int into_area_register(struct into *n, struct err *e)
 {
 	own_free char *note = note_path(n->desc.id);
 
-	if (n->ops->adopt(&n->ct, &n->desc, e) < 0)
+	/* From here on nothing sends it again, and the server may give its addresses up. */
+	if (path_sync(n->ct.private_area, e) < 0 || n->ops->adopt(&n->ct, &n->desc, e) < 0)
 		return -1;
 	n->registered = true;
 	if (unlink(note) < 0 && errno != ENOENT)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/mountinfo.h"
 #include "base/own.h"
 
 enum { MAPS_MAX = 256 << 20 };
@@ -112,18 +113,13 @@ bool held_overlays_are_seen(const char *release)
 	       (major > 6 || (major == 6 && minor >= 5));
 }
 
-/* "36 35 98:0 / /merged rw,relatime shared:1 - overlay overlay rw,lowerdir=/l,upperdir=/u,workdir=/w" */
-bool held_has_overlay(const char *mountinfo)
+bool held_has_overlay(char *mountinfo)
 {
-	static const char type[] = " - overlay ";
+	struct mountinfo m;
 
-	for (const char *at = mountinfo; (at = strstr(at, type)); at++) {
-		size_t len = strcspn(at, "\n");
-		const char *upper = strstr(at, "upperdir=");
-
-		if (upper && upper < at + len)
+	while (mountinfo_next(&mountinfo, &m, NULL) > 0)
+		if (!strcmp(m.type, "overlay") && strstr(m.super, "upperdir="))
 			return true;
-	}
 	return false;
 }
 

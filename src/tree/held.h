@@ -47,8 +47,8 @@ void held_fini(struct held *h);
  * enable fsnotify events on underlying real files"); before, such a file is opened with FMODE_NONOTIFY.
  * `release` is uname(2)'s. */
 bool held_overlays_are_seen(const char *release);
-/* A text of /proc/PID/mountinfo: is there an overlay with an upper layer? */
-bool held_has_overlay(const char *mountinfo);
+/* A text of /proc/PID/mountinfo, which is written to: is there an overlay with an upper layer? */
+bool held_has_overlay(char *mountinfo);
 
 /* Opens it (O_PATH): -1 with errno when it is not held any more. */
 int held_open(const struct held_file *f);

@@ -17,29 +17,10 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/path.h"
 #include "wire/proto.h"
 
 enum { QUEUE_A_WRITER = 4, ASKS = 64 };
-
-static int is_empty(int root, bool *empty, struct err *e)
-{
-	own_dir DIR *d = NULL;
-	struct dirent *de;
-	int fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	d = fd < 0 ? NULL : fdopendir(fd);
-	if (!d) {
-		if (fd >= 0)
-			close(fd);
-		return err_sys(e, "cannot read the area");
-	}
-	*empty = true;
-	while ((de = readdir(d)))
-		if (strcmp(de->d_name, ".") && strcmp(de->d_name, "..") &&
-		    strcmp(de->d_name, "lost+found"))
-			*empty = false;
-	return 0;
-}
 
 int tree_dest_open(struct tree_dest **out, int dirfd, const char *path,
 		   const struct tree_dest_opts *o, struct err *e)
@@ -52,7 +33,8 @@ int tree_dest_open(struct tree_dest **out, int dirfd, const char *path,
 	d->root = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (d->root < 0)
 		err_sys(e, "cannot open the area %s", path);
-	if (d->root < 0 || is_empty(d->root, &d->empty, e) < 0) {
+	if (d->root < 0 ||
+	    (path_is_empty(d->root, &d->empty, e) < 0 && err_wrap(e, "%s", path))) {
 		tree_dest_close(d);
 		return -1;
 	}

@@ -52,6 +52,8 @@ os.mkdir("frozen"); put("frozen/inside", b"keep"); subprocess.check_call(["chatt
 os.mkdir("many")
 for i in range(5000): put(f"many/{i}", b"%d" % i)
 END
+# What the destination's directory would hand down to new files must not reach them.
+on b sh -c 'mkdir -p /vz/private && chgrp 4321 /vz/private && chmod g+s /vz/private && setfacl -d -m u:99:rwx /vz/private'
 expect_exit 0 on a pmigrate c 101 c root@b
 must same_tree a /vz/private/101.migrated b /vz/private/101
 

@@ -26,6 +26,13 @@ ticking() { on a sh -c 'test -e /run/tick && kill -0 "$(cat /run/tick)"'; }
 stops() { on a sh -c 'cat /run/tick.stops 2>/dev/null | wc -l'; }
 kept() { on b sh -c 'test -d /vz/private/105 && test -e /var/lib/pmigrate/into/105 && ! test -e /etc/vz/conf/105.conf'; }
 
+# a file system of its own that is not empty is somebody's, also when all in it is hidden
+on b sh -ec 'truncate -s 900M /srv/106.img && mkfs.ext4 -q /srv/106.img && mkdir -p /vz/private/106 && mount -o loop /srv/106.img /vz/private/106
+	mkdir /vz/private/106/.backup && echo keep >/vz/private/106/.backup/file'
+expect_exit 9 on b pmigrate h root@a c 106 --exclude /vz --exclude /usr
+expect_eq "$(on b cat /vz/private/106/.backup/file)" keep 'a hidden file in the area'
+on b umount /vz/private/106
+
 # the link is slow, and cut in the middle of the first pass
 lab_do link a 200mbit 1ms
 on_bg b "${MOVE[@]}" -t 6
@@ -92,6 +99,8 @@ sent=$(grep -o '"wire_bytes":[0-9]*' "$OUT" | tail -n 1 | cut -d: -f2)
 ticking || fail "the service does not run afterwards"
 expect_eq "$(stops)" 5 'stops at last'
 on b test -e /etc/vz/conf/105.conf
+# registered: then all of it is on the disk (blocks that are not have no place yet)
+[ -z "$(on b sh -c 'filefrag -v /vz/private/105/data/* | grep delalloc')" ] || fail 'it is registered, but not on the disk'
 for i in 1 20 40; do
 	expect_eq "$(on b sh -c "sha256sum </vz/private/105/data/$i")" \
 		"$(on a sh -c "sha256sum </data/$i")" "the file $i"

@@ -417,9 +417,9 @@ static void test_known_blocks(void **state)
 
 static void test_overlays_that_no_event_tells_of(void **state)
 {
-	const char *lower = "36 35 0:98 / /m ro - overlay overlay ro,lowerdir=/a:/b\n"
+	char lower[] = "36 35 0:98 / /m ro - overlay overlay ro,lowerdir=/a:/b\n"
 			    "37 35 8:1 / /upperdir=/x rw - ext4 /dev/sda1 rw\n";
-	const char *upper = "38 35 0:99 / /m rw - overlay overlay rw,lowerdir=/a,upperdir=/u,workdir=/w\n";
+	char none[] = "", upper[] = "38 35 0:99 / /m rw - overlay overlay rw,lowerdir=/a,upperdir=/u,workdir=/w\n";
 
 	(void)state;
 	assert_false(held_overlays_are_seen("6.1.0-38-amd64"));
@@ -428,7 +428,7 @@ static void test_overlays_that_no_event_tells_of(void **state)
 	assert_true(held_overlays_are_seen("6.12.48+deb13-amd64"));
 	assert_true(held_overlays_are_seen("7.0.0-rc1"));
 	assert_false(held_overlays_are_seen("what?"));
-	assert_false(held_has_overlay(""));
+	assert_false(held_has_overlay(none));
 	assert_false(held_has_overlay(lower));
 	assert_true(held_has_overlay(upper));
 }
