@@ -397,7 +397,14 @@ static int sort_hidden(const struct track_space *sp, const struct pageset *hidde
 		}
 	}
 	pageset_add_set(&out->eager, locked);
-	pageset_remove_set(&out->lazy, locked);
+	if (sp->shared->n) {
+		own_pageset struct pageset shared = PAGESET_INIT;
+
+		pageset_add_set(&shared, sp->shared);
+		pageset_keep(&shared, &out->lazy);
+		pageset_add_set(&out->eager, &shared);
+	}
+	pageset_remove_set(&out->lazy, &out->eager);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "mem/family.h"
 #include "mem/track_priv.h"
 
 /* A thread scans so much at once: some milliseconds. */
@@ -123,6 +124,20 @@ static int not_seen(const struct space *s, struct err *e)
 		       (int)s->pid, (int)s->vpid);
 }
 
+/* Lazy: these follow later, but for what the images must have. */
+static int leave_late(struct piece *p, const struct batch_from *from, struct sender *to, int ret, struct err *e)
+{
+	own_pageset struct pageset now = PAGESET_INIT;
+
+	if (p->space->shared.n) {
+		pageset_add_set(&now, &p->dirty);
+		pageset_keep(&now, &p->space->shared);
+		pageset_remove_set(&p->dirty, &now);
+	}
+	pageset_add_set(&p->space->dirty, &p->dirty);
+	return ret < 0 ? ret : sender_pages(to, from, now.v, now.n, e);
+}
+
 /* In order, as they are ready. */
 static int collect(struct work *w, struct sender *to, struct track_round *r, struct err *e)
 {
@@ -143,7 +158,7 @@ static int collect(struct work *w, struct sender *to, struct track_round *r, str
 		}
 		r->dirty_pages += p->dirty.pages;
 		if (p->late)
-			pageset_add_set(&p->space->dirty, &p->dirty);
+			ret = leave_late(p, &from, to, ret, e);
 		else if (ret == 0)
 			ret = sender_pages(to, &from, p->dirty.v, p->dirty.n, e);
 	}
@@ -244,6 +259,28 @@ int track_frozen(struct track *t, struct sender *s, struct err *e)
 	return 0;
 }
 
+void track_keep_shared(struct track *t)
+{
+	t->keep_shared = true;
+}
+
+static int look_for_shared(struct track *t, struct err *e)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		struct space *s = t->spaces[i];
+
+		pageset_clear(&s->shared);
+		for (size_t k = 0; k < s->maps.n; k++) {
+			const struct map *m = &s->maps.v[k];
+
+			if (map_can_be_lazy(m) && !map_is_eager(m) && space_covers(m) &&
+			    family_pages(s->scan.pagemap, m, &s->shared) < 0)
+				return not_seen(s, e);
+		}
+	}
+	return 0;
+}
+
 int track_final(struct track *t, struct sender *s, bool lazy, struct track_round *r, struct err *e)
 {
 	uint64_t began = clock_ns(), scanned;
@@ -254,6 +291,8 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	if (!t->frozen && track_frozen(t, s, e) < 0)
 		return -1;
 	t->frozen = false;
+	if (t->keep_shared && look_for_shared(t, e) < 0)
+		return -1;
 	work_init(t, &w, lazy);
 	for (size_t i = 0; i < w.n; i++)
 		w.v[i].done = w.v[i].map.prot & MAP_EXEC;

@@ -149,6 +149,7 @@ void space_close(struct space *s)
 	pageset_fini(&s->dirty);
 	pageset_fini(&s->present);
 	pageset_fini(&s->fresh);
+	pageset_fini(&s->shared);
 	pageset_fini(&s->doubt);
 	for (size_t i = 0; i < s->nr_views; i++)
 		pageset_fini(&s->views[i].tables);

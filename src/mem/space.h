@@ -59,6 +59,7 @@ struct space {
 	 * pages when they were armed.  So what one scan found is sent again with the next. */
 	bool direct;
 	struct pageset doubt; /* found by the last scan; of direct ones only */
+	struct pageset shared;	/* at the freeze, if it shall be kept: see family.h */
 	pid_t *sharers;		/* vpids of other processes with the same memory */
 	size_t nr_sharers;
 };

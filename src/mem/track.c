@@ -498,6 +498,7 @@ void track_get_space(const struct track *t, size_t i, struct track_space *out)
 		.vpid = s->vpid,
 		.maps = &s->maps,
 		.present = &s->present,
+		.shared = &s->shared,
 		.sharers = s->sharers,
 		.nr_sharers = s->nr_sharers,
 		.guarded = s->guarded,

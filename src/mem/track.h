@@ -90,6 +90,12 @@ int track_count(struct track *t, uint64_t *dirty_pages, uint64_t *present_pages,
 		struct err *e);
 
 /*
+ * Before the freeze: memory that processes share since a fork shall be shared there, too (mem/family.h).  track_final then tells
+ * these pages (track_space.shared), and sends them also with `lazy`.
+ */
+void track_keep_shared(struct track *t);
+
+/*
  * The container is frozen and CRIU has not begun: looks at processes, mappings and executable
  * memory (into which CRIU's parasite pokes).  1 ms and less for a few processes.
  */
@@ -112,6 +118,7 @@ struct track_space {
 	/* Pages that exist: all of ANON mappings, of FILE mappings only those that differ from the
 	 * file.  Only of mappings that are tracked (track_covers): the rest is CRIU's. */
 	const struct pageset *present;
+	const struct pageset *shared; /* since a fork; empty unless that is kept */
 	/* Other vpids with the same memory (CLONE_VM): CRIU writes no pagemap for them. */
 	const pid_t *sharers;
 	size_t nr_sharers;

@@ -23,6 +23,7 @@ struct track {
 	uint32_t next_nr; /* object number */
 	unsigned rounds;
 	uint64_t scanned_ns; /* when the scan before began */
+	bool keep_shared;    /* see track_keep_shared */
 	bool frozen;	     /* track_frozen was called since the last round */
 	uint64_t early_pages; /* sent by it */
 

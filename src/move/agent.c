@@ -322,6 +322,20 @@ static int on_vm_expect(struct agent *a, const struct frame *f, struct err *e)
 	return peer_reply(a->peer, f->id, &b, e);
 }
 
+/* Nothing is decided until its journal says committed. */
+static int commit(struct agent *a, struct err *why)
+{
+	struct err undo = ERR_INIT;
+
+	if (!a->online || online_dest_intact(a->online, why) == 0)
+		return dest_commit(&a->dest, why);
+	if (dest_undo(&a->dest, &undo) < 0) {
+		why->code = ERR_RECOVER;
+		log_warn("%s", undo.msg);
+	}
+	return -1;
+}
+
 static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 {
 	own_buf struct buf b = BUF_INIT;
@@ -330,7 +344,7 @@ static int on_commit(struct agent *a, const struct frame *f, struct err *e)
 
 	if (a->online)
 		online_dest_loud(a->online);
-	if (dest_commit(&a->dest, &m.why) < 0) {
+	if (commit(a, &m.why) < 0) {
 		if (m.why.code == ERR_RECOVER) {
 			*e = m.why;
 			return -1;

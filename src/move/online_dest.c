@@ -13,6 +13,7 @@
 #include "base/prio.h"
 #include "criu/imgdir.h"
 #include "criu/revive.h"
+#include "host/memcg.h"
 #include "host/neighs.h"
 #include "mem/store.h"
 #include "move/msg.h"
@@ -60,6 +61,8 @@ struct online_dest {
 	struct silence lo; /* until all of its processes are there */
 	uint64_t image_budget;
 	struct witness witness;
+	pid_t init;	    /* restored */
+	uint64_t oom_kills; /* before */
 	bool ran, filled;
 	int usual_nice;
 };
@@ -126,6 +129,7 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 {
 	struct store_opts so = { .max_pages = m->max_pages };
 	struct online_dest *o;
+	struct memcg cg;
 
 	if (!d->ops->parts) {
 		err_set(e, ERR_UNSUPPORTED, "containers of engine %s cannot move online",
@@ -147,6 +151,8 @@ int online_dest_open(struct online_dest **out, struct dest *d, const struct ct_d
 	    dest_make(d, true, e) < 0 || d->ops->cut(&d->home, e) < 0 ||
 	    d->ops->parts(&d->home, &o->parts, e) < 0)
 		return -1;
+	memcg_read(&cg, o->parts.init);
+	o->oom_kills = cg.oom_kills;
 	o->store = store_new(&so);
 	o->usual_nice = prio_get();
 	prio_set(getpid(), prio_gentle());
@@ -287,6 +293,9 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 		return -1;
 	}
 	restored = clock_ns();
+	o->init = init;
+	if (online_dest_intact(o, e) < 0)
+		return -1;
 	if (revive_wait(o->revive, 0, e) == 0) /* nothing was left for later */
 		witness_filled(&o->witness);
 	if (o->d->ops->swap(&o->d->home, init, e) < 0 || sync_end(o, e) < 0 ||
@@ -295,6 +304,18 @@ int online_dest_restore(struct online_dest *o, const struct frame *f, struct err
 	log_info("restored in %.1f ms, registered in %.1f ms", (double)(restored - begun) / 1e6,
 		 (double)(clock_ns() - restored) / 1e6);
 	return 0;
+}
+
+int online_dest_intact(struct online_dest *o, struct err *e)
+{
+	struct memcg cg;
+
+	memcg_read(&cg, o->init);
+	if (cg.oom_kills <= o->oom_kills)
+		return 0;
+	err_set(e, ERR_START, "the kernel has ended %llu of its processes here: its memory limit is too low",
+		(unsigned long long)(cg.oom_kills - o->oom_kills));
+	return err_hint(e, "give it more, pctl set --ram, or move it without --online");
 }
 
 void online_dest_ran(struct online_dest *o)

@@ -33,6 +33,9 @@ int online_dest_sync(struct online_dest *o, struct tree_dest *files, struct err 
 /* Restored and held; the journal says ready. */
 int online_dest_restore(struct online_dest *o, const struct frame *f, struct err *e);
 
+/* Shortly before the commit: fails when the kernel has ended processes of it for lack of memory. */
+int online_dest_intact(struct online_dest *o, struct err *e);
+
 /* It runs: its processes are no longer ours to end. */
 void online_dest_ran(struct online_dest *o);
 /* The link is lost while it is held: makes its memory complete and lets go of it. */

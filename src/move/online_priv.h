@@ -19,4 +19,10 @@ int online_track(const struct ct_parts *parts, struct track **out, struct err *e
 /* Tracking is not possible (e says why): go on without, if the user allows. */
 int online_downgrade(struct source *s, struct err *e);
 
+/* online_memory.c: findings for the check; and shortly before the freeze, whether memory that is shared since a fork must stay
+ * so. */
+struct findings;
+void online_check_memory(struct source *s, const struct ct_parts *parts, struct findings *found);
+int online_keep_sharing(struct source *s, struct err *e);
+
 #endif

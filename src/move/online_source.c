@@ -129,6 +129,7 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 			findings_note(found, FINDING_NOTE, "processes", "%s", text);
 	}
 	online_net_check(s, &parts, found);
+	online_check_memory(s, &parts, found);
 	if (!obstacles_blocking(&obs))
 		findings_note(found, FINDING_PASS, "processes", "%zu processes can be moved",
 			      obs.nr_tasks);
@@ -451,7 +452,7 @@ int online_step_arm(void *ctx, struct err *e)
 		return -1;
 	if (o->parts.routed && hold_open(&o->hold, &s->desc.addresses, &why) < 0)
 		log_info("packets are not held at the switch: %s", why.msg);
-	if (save_begin(o->save, e) < 0)
+	if (online_keep_sharing(s, e) < 0 || save_begin(o->save, e) < 0)
 		return -1;
 	/* The last rounds of all kinds, short: what the arming took has been seen.  The first looks for guard regions once more. */
 	if (o->track && o->iterate) {

@@ -26,6 +26,7 @@
 #include "engine/vz_grants.h"
 #include "host/addresses.h"
 #include "host/machine.h"
+#include "host/memcg.h"
 #include "host/netstate.h"
 #include "host/space.h"
 #include "plan/licence.h"
@@ -200,37 +201,6 @@ static void take_mounts(pid_t pid, struct strv *out)
 	}
 }
 
-/* The memory its cgroup is charged with; 0 when that cannot be read. */
-static uint64_t memory_used(pid_t pid)
-{
-	own_free char *path = xasprintf("/proc/%d/cgroup", (int)pid);
-	own_free char *text = NULL;
-	own_strv struct strv lines = STRV_INIT;
-
-	if (file_read(AT_FDCWD, path, SMALL_FILE, &text, NULL, NULL) < 0)
-		return 0;
-	strv_split(&lines, text, "\n");
-	for (size_t i = 0; i < lines.n; i++) {
-		const char *group = strchr(lines.item[i], ':');
-		bool v2 = !strncmp(lines.item[i], "0::", 3);
-		own_free char *file = NULL;
-		own_free char *value = NULL;
-		uint64_t bytes;
-
-		if (!group || (!v2 && strncmp(group, ":memory:", 8)))
-			continue;
-		group = strchr(group + 1, ':') + 1;
-		file = v2 ? xasprintf("/sys/fs/cgroup%s/memory.current", group) :
-			    xasprintf("/sys/fs/cgroup/memory%s/memory.usage_in_bytes", group);
-		if (file_read(AT_FDCWD, file, 64, &value, NULL, NULL) < 0)
-			continue;
-		value[strcspn(value, "\n")] = '\0';
-		if (parse_u64(value, "", 0, UINT64_MAX, &bytes, NULL) == 0)
-			return bytes;
-	}
-	return 0;
-}
-
 /* 0: there is none. */
 static uint32_t criu_here(void)
 {
@@ -288,6 +258,7 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 		enum ct_state state, struct need *out, struct err *e)
 {
 	struct machine m;
+	struct memcg memory;
 	pid_t pid;
 	own_fd int area = open(ct->private_area, O_PATH | O_DIRECTORY | O_CLOEXEC);
 
@@ -313,7 +284,8 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 	pid = out->running && strcmp(ct->engine, "libvirt") != 0 ? init_pid(ct->id) : 0;
 	if (pid > 0) {
 		take_mounts(pid, &out->filesystems);
-		out->memory_used = memory_used(pid);
+		memcg_read(&memory, pid);
+		out->memory_used = memory.used;
 	}
 	if (j->online)
 		out->criu_version = criu_here();
