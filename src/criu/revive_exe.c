@@ -14,6 +14,7 @@
 #include "base/own.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/mm.h"
 #include "criu/revive_img.h"
 
 enum { TYPE_REG = 1, PATH_FLAG = 010000000 /* O_PATH, x86 and arm */ };
@@ -77,33 +78,20 @@ static uint32_t twin_of(struct path_files *p, struct path_file *pf, struct buf *
 static int mend_mm(int images, const char *name, struct path_files *p, struct buf *more,
 		   struct err *e)
 {
-	own_free char *data = NULL;
-	own_buf struct buf out = BUF_INIT;
-	struct image_reader ir;
-	struct image_msg msg;
-	Img__Mm *mm = NULL;
-	bool changed = false;
-	size_t len;
+	Img__Mm *mm;
+	int ret = 0;
 
-	if (file_read(images, name, image_max, &data, &len, e) < 0 ||
-	    image_begin(&ir, name, IMAGE_MM, data, len, e) < 0)
+	if (mm_read(images, name, &mm, e) < 0)
 		return -1;
-	if (image_next(&ir, &msg, e) > 0)
-		mm = img__mm__unpack(NULL, msg.len, msg.data);
-	if (!mm)
-		return err_set(e, ERR_PROTO, "the image %s is broken", name);
-	for (size_t i = 0; i < p->n && !changed; i++) {
+	for (size_t i = 0; i < p->n; i++) {
 		if (p->v[i].id != mm->exe_file_id)
 			continue;
 		mm->exe_file_id = twin_of(p, &p->v[i], more);
-		changed = true;
-	}
-	if (changed) {
-		image_put_head(&out, IMAGE_MM);
-		image_put(&out, &mm->base);
+		ret = mm_write(images, name, mm, e);
+		break;
 	}
 	img__mm__free_unpacked(mm, NULL);
-	return changed ? imgdir_put(images, name, out.data, out.len, e) : 0;
+	return ret;
 }
 
 static bool is_mm(const char *name)

@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/mm.h"
 #include "criu/shim_text.h"
 #include "mem/shm.h"
 
@@ -102,6 +103,7 @@ static int one_pagemap(int images, const struct hidden_space *h, struct store *s
 		       struct lazy *lazy, struct err *e)
 {
 	own_free char *name = xasprintf("pagemap-%u.img", h->vpid);
+	own_free char *mm = xasprintf("mm-%u.img", h->vpid);
 	own_pagemap struct pagemap pm = PAGEMAP_INIT;
 	own_buf struct buf out = BUF_INIT;
 	own_pageset struct pageset pages = PAGESET_INIT, eager = PAGESET_INIT;
@@ -128,7 +130,7 @@ static int one_pagemap(int images, const struct hidden_space *h, struct store *s
 	if ((eager.n && put_pages(images, &pm, store, nr, e) < 0) ||
 	    imgdir_put(images, name, out.data, out.len, e) < 0)
 		return -1;
-	return lazy_only(lazy, (pid_t)h->vpid, &pages, e);
+	return mm_mark_reserved(images, mm, name, e) < 0 ? -1 : lazy_only(lazy, (pid_t)h->vpid, &pages, e);
 }
 
 static const struct hidden_space *hidden_of(const struct hidden_spaces *hidden, uint32_t vpid)

@@ -20,6 +20,7 @@
 enum {
 	RPC_MAX = 64 << 10,	/* an answer: more is not CRIU */
 	VERSION_MS = 10000,
+	END_MS = 1000,
 };
 
 struct criu {
@@ -196,6 +197,27 @@ static int notified(struct criu *c, const Rpc__Notify *n, criu_notify_fn *notify
 	return send_request(c, &ack, e);
 }
 
+/*
+ * "No success".  CRIU's own first error line is not always there: a process that it restores may die without one, and it
+ * says some things only by a number (cr-errno.h), only to its stderr (before it has a log), or by how it ends.
+ */
+static int refused(struct criu *c, const Rpc__Response *r, struct err *e)
+{
+	const char *text = r->cr_errmsg ? r->cr_errmsg : "";
+	struct err ended = ERR_INIT;
+	int status = 0;
+
+	if (*text)
+		return err_set(e, ERR_CHILD, "CRIU refused: %.*s", (int)strcspn(text, "\n"), text);
+	if (r->has_cr_errno && r->cr_errno)
+		return err_set(e, ERR_CHILD, "CRIU refused: %s", strerror(r->cr_errno));
+	if (c->child.pid > 0 && child_wait(&c->child, END_MS, &status, NULL) == 0 && (status || c->child.tail_len)) {
+		child_err(&c->child, status, &ended);
+		return err_set(e, ERR_CHILD, "CRIU refused: %s", ended.msg);
+	}
+	return err_set(e, ERR_CHILD, "CRIU refused and said nothing");
+}
+
 int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
 	      criu_notify_fn *notify, void *arg, Rpc__Response **out, struct err *e)
 {
@@ -215,12 +237,8 @@ int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
 		if (ret < 0)
 			return -1;
 	}
-	if (!r->success || r->type != req->type) {
-		const char *text = r->cr_errmsg ? r->cr_errmsg : "";
-
-		ret = err_set(e, ERR_CHILD, "CRIU refused%s%.*s", *text ? ": " : "",
-			      (int)strcspn(text, "\n"), text);
-	}
+	if (!r->success || r->type != req->type)
+		ret = refused(c, r, e);
 	if (ret == 0 && out)
 		*out = r;
 	else

@@ -22,6 +22,7 @@
 #include "criu/image.h"
 #include "criu/imgdir.h"
 #include "criu/mountnotes.h"
+#include "criu/mm.h"
 #include "criu/save_mend.h"
 #include "criu/shimdir.h"
 #include "criu/shimtest.h"
@@ -350,6 +351,20 @@ static int save_notes(const struct save *s, struct err *e)
 		       groups_save(s->images, s->init, s->proc, s->n_procs, e);
 }
 
+/* What CRIU was told not to be executable, for it could not run its code there. */
+static int mend_exec(const struct save *s, struct err *e)
+{
+	for (size_t i = 0; s->shim >= 0 && i < s->n_procs; i++) {
+		own_free char *name = xasprintf("mm-%d.img", (int)s->proc[i].vpid);
+		own_pageset struct pageset mappings = PAGESET_INIT;
+
+		if (shimdir_noexec(s->shim, s->proc[i].pid, &mappings, e) < 0 ||
+		    (mappings.n && mm_set_exec(s->images, name, &mappings, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 int save_dump(struct save *s, struct err *e)
 {
 	const uint64_t begun = clock_ns();
@@ -373,7 +388,7 @@ int save_dump(struct save *s, struct err *e)
 		return -1;
 	s->dump_ns = clock_ns() - begun;
 	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ||
-			       mend_alarms(s, e) < 0 ? -1 : note_tasks(s, e);
+			       mend_alarms(s, e) < 0 || mend_exec(s, e) < 0 ? -1 : note_tasks(s, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether

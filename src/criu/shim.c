@@ -6,7 +6,8 @@
  * freeze.  What the agent knows already is answered here:
  *
  *	openat(…, "smaps")       maps of now, VmFlags of the last pre-copy round; the real
- *	                         smaps where they do not fit
+ *	                         smaps where they do not fit; first mappings that CRIU cannot run its code in are
+ *	                         said not to be executable (shim_unfit)
  *	ioctl(PAGEMAP_SCAN)      of a mapping whose pages the agent moves: no pages
  *	                         of guard regions of a process that had none: none
  *	pread(…, pagemap)        the same, for kernels without PAGEMAP_SCAN
@@ -188,32 +189,63 @@ static const struct hidden *hidden_from(int pid, uint64_t at)
 	return lo < n ? &hidden[lo] : NULL;
 }
 
+/* A list for the agent: NAME-PID; NULL: it cannot be made. */
+static FILE *list_for(const char *what, int pid)
+{
+	char name[32];
+	int fd;
+
+	snprintf(name, sizeof(name), "%s-%d", what, pid);
+	fd = (int)syscall(SYS_openat, shim_dir(), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	return fd < 0 ? NULL : fdopen(fd, "w");
+}
+
 /* Tells the agent; what is not told is not hidden. */
 static void publish(int pid)
 {
-	char name[32], line[64];
-	FILE *f;
-	int fd;
+	FILE *f = list_for("hidden", pid);
 
-	snprintf(name, sizeof(name), "hidden-%d", pid);
-	fd = (int)syscall(SYS_openat, shim_dir(), name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC,
-			  0600);
-	f = fd < 0 ? NULL : fdopen(fd, "w");
 	if (!f) {
 		forget(pid);
 		return;
 	}
-	for (size_t i = 0; i < nr_hidden; i++) {
-		snprintf(line, sizeof(line), "%llx-%llx%s\n", (unsigned long long)hidden[i].start,
-			 (unsigned long long)hidden[i].end, hidden[i].locked ? " lo" : "");
-		fputs(line, f);
-	}
+	for (size_t i = 0; i < nr_hidden; i++)
+		fprintf(f, "%llx-%llx%s\n", (unsigned long long)hidden[i].start, (unsigned long long)hidden[i].end,
+			hidden[i].locked ? " lo" : "");
 	if (ferror(f) | fclose(f))
 		forget(pid);
 }
 
+/* What CRIU reads, and what is noted about it. */
+struct answer {
+	FILE *out;
+	int pid;
+	bool fit;
+	FILE *noexec; /* opened when there is one */
+};
+
+/* The lines of one mapping.  false: the agent could not be told. */
+static bool put_mapping(struct answer *a, const struct shim_vma *v, const char *lines, size_t len)
+{
+	const char *perms = memchr(lines, ' ', len);
+	const size_t x = perms ? (size_t)(perms - lines) + 3 : 0;
+
+	if (!shim_unfit(v, &a->fit)) {
+		fwrite(lines, 1, len, a->out);
+		return true;
+	}
+	a->noexec = a->noexec ? a->noexec : list_for("noexec", a->pid);
+	if (!a->noexec || x >= len)
+		return false;
+	fprintf(a->noexec, "%llx-%llx\n", (unsigned long long)v->start, (unsigned long long)v->end);
+	fwrite(lines, 1, x, a->out);
+	fputc('-', a->out);
+	fwrite(lines + x + 1, 1, len - x - 1, a->out);
+	return true;
+}
+
 /* maps with VmFlags lines, as a stream; false when a mapping has none in the cache. */
-static bool merge(FILE *out, const char *maps, const char *cache)
+static bool merge(struct answer *a, const char *maps, const char *cache)
 {
 	const char *next = maps, *at = NULL;
 	struct shim_vma v;
@@ -222,67 +254,104 @@ static bool merge(FILE *out, const char *maps, const char *cache)
 		v.flags = shim_flags(&v, cache, &at, &v.flags_len);
 		if (!v.flags)
 			return false;
-		if (shim_hides(&v) && !hide(&v))
+		if ((shim_hides(&v) && !hide(&v)) || !put_mapping(a, &v, line, (size_t)(next - line)))
 			return false;
-		fwrite(line, 1, (size_t)(next - line), out);
-		fputs("VmFlags: ", out);
-		fwrite(v.flags, 1, v.flags_len, out);
-		fputc('\n', out);
+		fputs("VmFlags: ", a->out);
+		fwrite(v.flags, 1, v.flags_len, a->out);
+		fputc('\n', a->out);
 	}
-	return !*next && !ferror(out);
+	return !*next;
 }
 
-/* The kernel's own smaps, looked through for what can be hidden. */
-static bool whole(FILE *out, const char *smaps)
+/* The kernel's own smaps, looked through for what can be hidden, if anything may. */
+static bool whole(struct answer *a, const char *smaps, bool may_hide)
 {
 	const char *next = smaps;
 	struct shim_vma v;
 
-	while (shim_next(&next, &v)) {
-		if (shim_hides(&v) && !hide(&v))
+	for (const char *lines = next; shim_next(&next, &v); lines = next) {
+		if ((may_hide && shim_hides(&v) && !hide(&v)) || !put_mapping(a, &v, lines, (size_t)(next - lines)))
 			return false;
 	}
-	fputs(smaps, out);
-	return !*next && !ferror(out);
+	return !*next;
+}
+
+/* Ends it: was all of it written? */
+static bool answer_end(struct answer *a)
+{
+	bool good = !ferror(a->out);
+
+	good &= fclose(a->out) == 0;
+	if (a->noexec)
+		good &= fclose(a->noexec) == 0;
+	return good;
+}
+
+/* A new answer into the same file, from the beginning. */
+static bool answer_begin(struct answer *a, int fd, int pid)
+{
+	int own = ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 ? dup(fd) : -1;
+
+	*a = (struct answer){ .pid = pid, .out = own < 0 ? NULL : fdopen(own, "w") };
+	forget(pid);
+	return a->out != NULL;
+}
+
+static bool has_unfit(const char *maps)
+{
+	struct shim_vma v;
+	bool fit = false;
+
+	while (shim_next(&maps, &v)) {
+		if (shim_unfit(&v, &fit))
+			return true;
+	}
+	return false;
+}
+
+static bool answer_smaps(int fd, int proc_dir, int pid, const char *maps, const char *cache)
+{
+	struct answer a;
+	char *smaps;
+	bool good = false;
+
+	if (cache && answer_begin(&a, fd, pid)) {
+		good = merge(&a, maps, cache);
+		good &= answer_end(&a);
+	}
+	if (good || !answer_begin(&a, fd, pid))
+		return good;
+	smaps = slurp_at(proc_dir, "smaps");
+	good = smaps && whole(&a, smaps, cache != NULL);
+	free(smaps);
+	return answer_end(&a) && good;
 }
 
 /* A memory file with the smaps of this process, or -1: let CRIU read the real one. */
 static int smaps_for(int proc_dir)
 {
 	int pid = proc_pid(proc_dir), fd = -1;
-	char name[32], *cache, *maps = NULL, *smaps = NULL;
-	bool good;
-	FILE *out;
+	char name[32], *cache, *maps;
 
-	snprintf(name, sizeof(name), "smaps-%d", pid);
-	cache = pid > 0 && shim_dir() >= 0 ? slurp_at(shim_dir(), name) : NULL;
-	if (!cache)
+	if (pid <= 0 || shim_dir() < 0)
 		return -1;
-	fd = memfd_create("smaps", MFD_CLOEXEC);
-	out = fd < 0 ? NULL : fdopen(dup(fd), "w");
-	forget(pid);
+	snprintf(name, sizeof(name), "smaps-%d", pid);
+	cache = slurp_at(shim_dir(), name);
 	maps = slurp_at(proc_dir, "maps");
-	good = out && maps && merge(out, maps, cache);
-	if (out && !good) {
-		forget(pid);
-		rewind(out);
-		good = ftruncate(fd, 0) == 0 && (smaps = slurp_at(proc_dir, "smaps")) &&
-		       whole(out, smaps);
-	}
-	if (out && fclose(out) != 0)
-		good = false;
-	if (good) {
-		lseek(fd, 0, SEEK_SET);
-		publish(pid);
-	} else {
-		forget(pid);
-		if (fd >= 0)
+	forget(pid);
+	if (maps && (cache || has_unfit(maps))) {
+		fd = memfd_create("smaps", MFD_CLOEXEC);
+		if (fd >= 0 && answer_smaps(fd, proc_dir, pid, maps, cache)) {
+			lseek(fd, 0, SEEK_SET);
+			publish(pid);
+		} else {
+			forget(pid);
 			close(fd);
-		fd = -1;
+			fd = -1;
+		}
 	}
 	free(cache);
 	free(maps);
-	free(smaps);
 	return fd;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * criu-shim.so in the CRIU that restores: memory that is there already.
+ * criu-shim.so in the CRIU that restores: memory that is there already, and memory that is only reserved.
  *
  *	memfd_create("pmigrate/shared/7")	the memory file that the agent filled before the freeze
  *
@@ -14,7 +14,11 @@
  * CRIU 4.2 makes each mount at a place whose name ends with its number at the source ("mnt-0000001621", get_plain_mountpoint
  * in criu/mount.c), before any other namespace or file uses it; the kernel maps the owners of a mount only until it has
  * its place.  The agent gives a user namespace for each under the number.
+ *
+ *	mmap(…, SHIM_RESERVED)			without PROT_WRITE, which CRIU adds (premap_private_vma in mem.c)
  */
+#undef _FILE_OFFSET_BITS /* mmap and mmap64 are both defined here */
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -25,6 +29,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -106,4 +111,18 @@ INSTEAD long syscall(long nr, ...)
 		errno = before;
 	}
 	return real_syscall(nr, a[0], a[1], a[2], a[3], a[4], a[5]);
+}
+
+INSTEAD void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_t offset)
+{
+	if (((unsigned)flags & SHIM_RESERVED) && !(flags & MAP_HUGETLB) && (flags & MAP_ANONYMOUS)) {
+		flags &= (int)~SHIM_RESERVED;
+		prot &= ~PROT_WRITE;
+	}
+	return (void *)syscall(SYS_mmap, addr, len, prot, flags, fd, offset);
+}
+
+INSTEAD void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
+{
+	return mmap64(addr, len, prot, flags, fd, offset);
 }

@@ -97,6 +97,14 @@ bool shim_has_flag(const char *flags, size_t len, const char *word)
 	return false;
 }
 
+bool shim_unfit(const struct shim_vma *v, bool *fit)
+{
+	if (v->perms[2] != 'x')
+		return false;
+	*fit = *fit || v->perms[3] == 'p';
+	return !*fit;
+}
+
 bool shim_hides(const struct shim_vma *v)
 {
 	static const char not_ours[][3] = { "ht", "io", "pf", "gd", "dp", "ss", "um" };

@@ -11,7 +11,8 @@
  *	               shm         "DEV INO" of shared memory that travels by itself
  *	               gate        a FIFO: a dump stops before its first look at the container until the
  *	                           agent opens it
- *	shim writes    hidden-PID  "START-END[ lo]": private mappings whose pages it hid from CRIU; locked ones
+ *	shim writes    noexec-PID  "START-END": mappings that CRIU was told not to be executable (shim_unfit)
+ *	               hidden-PID  "START-END[ lo]": private mappings whose pages it hid from CRIU; locked ones
  *	               signals     struct shim_signal, one after the other: what waits when CRIU lets a thread go
  */
 #ifndef CRIU_SHIM_TEXT_H
@@ -30,6 +31,12 @@
 #define SHIM_IDMAP  "pmigrate-idmap-"
 
 #define SHIM_SIGNALS "signals"
+
+/*
+ * In the flags of a mapping in the images: memory that is only reserved.  CRIU maps all private memory writable first, and
+ * the kernel counts what is writable: terabytes it refuses.  No flag of mmap(2) but with MAP_HUGETLB.
+ */
+#define SHIM_RESERVED (1u << 27)
 
 /* In the kernel's order for each queue, which comes as a whole: that of a thread, and that of its process. */
 struct shim_signal {
@@ -62,6 +69,13 @@ const char *shim_flags(const struct shim_vma *v, const char *cache, const char *
 
 /* Does the flags text hold this two-letter word? */
 bool shim_has_flag(const char *flags, size_t len, const char *word);
+
+/*
+ * CRIU runs its system calls in the first executable mapping (get_exec_start in parasite-syscall.c), and its code is put there by
+ * ptrace, which can write where it makes a copy, but not into what is shared and read-only.  Is it a shared one before the first private one?
+ * *fit: whether that was seen; false before the first mapping.
+ */
+bool shim_unfit(const struct shim_vma *v, bool *fit);
 
 /*
  * Are this mapping's pages hidden from CRIU?  Private memory that is not locked, not huge pages, not a device's, no growing

@@ -198,9 +198,9 @@ int shim_hidden_parse(const char *text, struct pageset *out, struct pageset *loc
 	return err_set(e, ERR_PROTO, "the preload library's list is broken");
 }
 
-int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e)
+static int list_of(int dir, const char *what, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e)
 {
-	own_free char *name = xasprintf("hidden-%d", (int)pid);
+	own_free char *name = xasprintf("%s-%d", what, (int)pid);
 	own_free char *text = NULL;
 
 	if (faccessat(dir, name, F_OK, 0) < 0)
@@ -208,6 +208,18 @@ int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *lock
 	if (file_read(dir, name, HIDDEN_MAX, &text, NULL, e) < 0)
 		return -1;
 	return shim_hidden_parse(text, out, locked, e);
+}
+
+int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e)
+{
+	return list_of(dir, "hidden", pid, out, locked, e);
+}
+
+int shimdir_noexec(int dir, pid_t pid, struct pageset *out, struct err *e)
+{
+	own_pageset struct pageset none = PAGESET_INIT;
+
+	return list_of(dir, "noexec", pid, out, &none, e);
 }
 
 int shimdir_signals(int dir, struct shim_signal **out, size_t *n, struct err *e)

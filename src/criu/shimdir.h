@@ -59,6 +59,9 @@ int shimdir_open_gate(int dir, struct err *e);
  * took for locked: it will not restore them through userfaultfd. */
 int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *locked, struct err *e);
 
+/* After the dump: which mappings CRIU was told not to be executable. */
+int shimdir_noexec(int dir, pid_t pid, struct pageset *out, struct err *e);
+
 /* After the dump: the signals that waited at its end; the caller's. */
 int shimdir_signals(int dir, struct shim_signal **out, size_t *n, struct err *e);
 

@@ -130,6 +130,31 @@ static bool error_text(const char *line, size_t len, char out[static LINE_MAX_BY
 	return true;
 }
 
+/* The text of the last line, whatever it is: "(00.123) pid: Warn  (file.c:12): text". */
+static void last_words(const char *log, char out[static LINE_MAX_BYTES])
+{
+	size_t len = strlen(log);
+	const char *at, *text;
+
+	while (len && log[len - 1] == '\n')
+		len--;
+	for (at = log + len; at > log && at[-1] != '\n';)
+		at--;
+	text = strstr(at, "): ");
+	at = text && text < log + len ? text + 3 : at;
+	snprintf(out, LINE_MAX_BYTES, "%.*s", (int)(log + len - at), at);
+}
+
+/* No line of the log is an error. */
+static int unexplained(struct err *e, const char *what, const char *log, const char *fallback)
+{
+	char last[LINE_MAX_BYTES];
+
+	last_words(log, last);
+	return err_set(e, ERR_CHILD, "%s: %s; %s%s", what, fallback ? fallback : "CRIU gave no reason",
+		       *last ? "the last line of its log is: " : "its log is empty", last);
+}
+
 int why_set(struct err *e, const char *what, const char *log, const char *fallback)
 {
 	char first[LINE_MAX_BYTES] = "", text[LINE_MAX_BYTES];
@@ -146,13 +171,11 @@ int why_set(struct err *e, const char *what, const char *log, const char *fallba
 		}
 		line = *end ? end + 1 : end;
 	}
-	if (!known && !*first && fallback)
-		snprintf(first, sizeof(first), "%s", fallback);
 	if (known) {
 		err_set(e, ERR_UNSUPPORTED, "%s: %s (CRIU: %s)", what, known->cause, first);
 		return err_hint(e, "%s", known->remedy);
 	}
-	return err_set(e, ERR_CHILD, "%s: %s", what, *first ? first : "CRIU gave no reason");
+	return *first ? err_set(e, ERR_CHILD, "%s: %s", what, first) : unexplained(e, what, log, fallback);
 }
 
 int why_from_log(struct err *e, const char *what, int dir, const char *file,

@@ -14,7 +14,7 @@
 /*
  * Sets e (ERR_UNSUPPORTED for what CRIU cannot do, else ERR_CHILD): "<what>: <cause>", the
  * remedy as hint.  `log` is the text of the log file, "" when there is none; `fallback` the
- * error of the RPC, used when the log has no error line.  Returns -1.
+ * error of the RPC, used when the log has no error line, with the last line that there is.  Returns -1.
  */
 int why_set(struct err *e, const char *what, const char *log, const char *fallback);
 

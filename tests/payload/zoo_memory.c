@@ -163,9 +163,102 @@ static int moving_check(void)
 	return 0;
 }
 
+/* ---- code in shared memory that nobody may write, below all other code (PHP's compiler), in two processes ---- */
+
+static int (*below)(void);
+static int jit_ask[2], jit_answer[2];
+
+/* "r-xs" and so on, of the mapping that begins there. */
+static int rights_of(const void *at, char out[static 5])
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512];
+	int found = -1;
+	void *start;
+
+	while (f && found < 0 && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%p-%*x %4s", &start, out) == 2 && start == at)
+			found = 0;
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+static int jit_make(void)
+{
+	static const unsigned char code[] = { 0xb8, 0x2a, 0, 0, 0, 0xc3 }; /* return 42 */
+	void *at = mmap((void *)0x100000, SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	char c;
+
+	NEED(at == (void *)0x100000, "mmap");
+	memcpy(at, code, sizeof(code));
+	NEED(mprotect(at, SIZE, PROT_READ | PROT_EXEC) == 0, "mprotect");
+	below = (int (*)(void))(uintptr_t)at;
+	NEED(pipe(jit_ask) == 0 && pipe(jit_answer) == 0, "pipe");
+	if (fork() == 0) {
+		while (read(jit_ask[0], &c, 1) == 1) {
+			c = (char)below();
+			if (write(jit_answer[1], &c, 1) != 1)
+				break;
+		}
+		_exit(1);
+	}
+	return 0;
+}
+
+static int jit_check(void)
+{
+	char rights[5] = "", c = 0;
+
+	NEED(below() == 42, "the code returns %d", below());
+	NEED(rights_of((void *)(uintptr_t)below, rights) == 0 && strcmp(rights, "r-xs") == 0, "its rights are %s", rights);
+	NEED(write(jit_ask[1], "", 1) == 1 && read(jit_answer[0], &c, 1) == 1 && c == 42, "the child's code returns %d", c);
+	return 0;
+}
+
+/* ---- terabytes that are only reserved, but for a part in the middle (InnoDB); a fork has them, too ---- */
+
+static char *reserved;
+
+/* "Committed_AS" grows by what is writable: these must not be counted. */
+static int reserved_make(void)
+{
+	const size_t tib = (size_t)1 << 40;
+
+	reserved = mmap(NULL, 4 * tib, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	NEED(reserved != MAP_FAILED, "mmap");
+	reserved += tib;
+	NEED(mprotect(reserved, SIZE, PROT_READ | PROT_WRITE) == 0, "mprotect");
+	memset(reserved, 'r', SIZE);
+	NEED(mprotect(reserved + tib, SIZE, PROT_READ) == 0, "mprotect");
+	if (fork() == 0) {
+		for (;;)
+			pause();
+	}
+	return 0;
+}
+
+static int reserved_check(void)
+{
+	const size_t tib = (size_t)1 << 40;
+	char rights[5];
+
+	NEED(reserved[0] == 'r' && reserved[SIZE - 1] == 'r', "its part is lost");
+	NEED(rights_of(reserved + SIZE, rights) == 0 && strcmp(rights, "---p") == 0, "its rights are %s", rights);
+	NEED(reserved[tib] == 0, "what was never written is not zero");
+	/* more of it can be had, and given back */
+	NEED(mprotect(reserved + SIZE, SIZE, PROT_READ | PROT_WRITE) == 0, "mprotect");
+	reserved[SIZE] = 1;
+	NEED(madvise(reserved + SIZE, SIZE, MADV_DONTNEED) == 0 && mprotect(reserved + SIZE, SIZE, PROT_NONE) == 0, "give back");
+	return 0;
+}
+
 const struct animal zoo_memory[] = {
 	{ "anonymous", anonymous_make, anonymous_check },
 	{ "memfd", memfd_make, memfd_check },
+	{ "jit", jit_make, jit_check },
+	{ "reserved", reserved_make, reserved_check },
 	{ "moving-memory", moving_make, moving_check },
 	{ NULL, NULL, NULL },
 };

@@ -14,6 +14,7 @@
 #include "base/own.h"
 #include "criu/image.h"
 #include "criu/imgdir.h"
+#include "criu/mm.h"
 #include "criu/revive_img.h"
 #include "criu/rpc.h"
 #include "criu/shim_text.h"
@@ -484,6 +485,49 @@ static void put_dumped(int images, const char *fill)
 	assert_int_equal(imgdir_put(images, "pages-7.img", pages.data, pages.len, NULL), 0);
 }
 
+/* With its mappings: 0: 0x1000 up to 0x21000, has pages; 1: none; 2: none, but writable; 3: none, not anonymous. */
+static void put_mappings(int images)
+{
+	enum { ANONYMOUS = 0x22, OF_FILE = 0x2 };
+	static const struct {
+		uint64_t start, end;
+		uint32_t prot, flags;
+	} v[] = { { 0x1000, 0x21000, 0, ANONYMOUS }, { 0x21000, 0x30000, 0, ANONYMOUS }, { 0x31000, 0x32000, 3, ANONYMOUS },
+		  { 0x40000, 0x41000, 1, OF_FILE } };
+	Img__Mm mm = IMG__MM__INIT;
+	Img__Vma vma[array_len(v)];
+	Img__Vma *list[array_len(v)];
+
+	for (size_t i = 0; i < array_len(v); i++) {
+		img__vma__init(&vma[i]);
+		vma[i].start = v[i].start;
+		vma[i].end = v[i].end;
+		vma[i].prot = v[i].prot;
+		vma[i].flags = v[i].flags;
+		list[i] = &vma[i];
+	}
+	mm.n_vmas = array_len(v);
+	mm.vmas = list;
+	assert_int_equal(mm_write(images, "mm-5.img", &mm, NULL), 0);
+}
+
+static void only_what_is_reserved_is_marked(int images)
+{
+	own_pageset struct pageset one = PAGESET_INIT;
+	Img__Mm *mm;
+
+	assert_int_equal(mm_read(images, "mm-5.img", &mm, NULL), 0);
+	for (size_t i = 0; i < mm->n_vmas; i++)
+		assert_int_equal(!!(mm->vmas[i]->flags & SHIM_RESERVED), i == 1);
+	img__mm__free_unpacked(mm, NULL);
+	pageset_add(&one, 0x40000, 1);
+	assert_int_equal(mm_set_exec(images, "mm-5.img", &one, NULL), 0);
+	assert_int_equal(mm_read(images, "mm-5.img", &mm, NULL), 0);
+	for (size_t i = 0; i < mm->n_vmas; i++)
+		assert_int_equal(!!(mm->vmas[i]->prot & 4), i == 3);
+	img__mm__free_unpacked(mm, NULL);
+}
+
 /* Pages that userfaultfd cannot give are put among those that CRIU dumped, by address. */
 static void eager_pages_go_into_the_images(void **state)
 {
@@ -507,6 +551,7 @@ static void eager_pages_go_into_the_images(void **state)
 	store = store_of_process(5);
 	assert_int_equal(lazy_start(&lazy, &(struct lazy_opts){ .store = store, .workdir = workdir }, NULL), 0);
 	put_dumped(images, "123");
+	put_mappings(images);
 	hidden.v = xcalloc(1, sizeof(*hidden.v));
 	hidden.n = 1;
 	hidden.v[0].vpid = 5;
@@ -526,6 +571,7 @@ static void eager_pages_go_into_the_images(void **state)
 	assert_int_equal(len, 6 * 4096);
 	for (size_t i = 0; i < 6; i++)
 		assert_int_equal(pages[i * 4096], "a12bc3"[i]);
+	only_what_is_reserved_is_marked(images);
 	lazy_free(lazy);
 	store_free(store);
 }
@@ -548,6 +594,7 @@ static void eager_pages_must_be_here(void **state)
 	tell(store, MEMMSG_PRESENT, &b);
 	assert_int_equal(lazy_start(&lazy, &(struct lazy_opts){ .store = store, .workdir = workdir }, NULL), 0);
 	put_dumped(images, "123");
+	put_mappings(images);
 	hidden.v = xcalloc(1, sizeof(*hidden.v));
 	hidden.n = 1;
 	hidden.v[0].vpid = 5;

@@ -107,11 +107,32 @@ static void only_private_memory_is_hidden(void **state)
 	}
 }
 
+static void shared_code_is_no_place_for_criu(void **state)
+{
+	static const struct {
+		const char *rights;
+		bool unfit;
+	} cases[] = {
+		{ "r-xs", true }, { "rw-p", false }, { "r--s", false }, { "rwxs", true },
+		{ "r-xp", false }, { "r-xs", false }, { "r-xp", false },
+	};
+	bool fit = false;
+
+	(void)state;
+	for (size_t i = 0; i < array_len(cases); i++) {
+		struct shim_vma v = { .start = i };
+
+		strcpy(v.perms, cases[i].rights);
+		assert_int_equal(shim_unfit(&v, &fit), cases[i].unfit);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(smaps_are_walked),
 		cmocka_unit_test(flags_come_from_the_cache),
+		cmocka_unit_test(shared_code_is_no_place_for_criu),
 		cmocka_unit_test(only_private_memory_is_hidden),
 	};
 

@@ -54,10 +54,13 @@ static void unknown_lines_are_quoted(void **state)
 	assert_int_equal(e.code, ERR_CHILD);
 	e = (struct err)ERR_INIT;
 	why_set(&e, "it failed", "", "rpc says");
-	assert_string_equal(e.msg, "it failed: rpc says");
+	assert_string_equal(e.msg, "it failed: rpc says; its log is empty");
+	e = (struct err)ERR_INIT;
+	why_set(&e, "it failed", "(0.1) Warn  (criu/a.c:9): one\n(0.2)  7: Warn  (criu/b.c:9): two\n\n", "rpc says");
+	assert_string_equal(e.msg, "it failed: rpc says; the last line of its log is: two");
 	e = (struct err)ERR_INIT;
 	why_set(&e, "it failed", "Error (", NULL);
-	assert_string_equal(e.msg, "it failed: CRIU gave no reason");
+	assert_string_equal(e.msg, "it failed: CRIU gave no reason; the last line of its log is: Error (");
 }
 
 static const char mountinfo[] =
