@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "criu/cgroups.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/own.h"
@@ -116,4 +118,26 @@ int cgroups_join(pid_t pid, pid_t like, struct err *e)
 			return -1;
 	}
 	return 0;
+}
+
+static void recall(int dirfd, const char *name)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+	struct stat st;
+
+	while (d && (entry = readdir(d))) {
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
+			recall(fd, entry->d_name);
+		else
+			fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW);
+	}
+}
+
+void cgroups_recall(pid_t pid, const char *at)
+{
+	own_free char *dir = xasprintf("/proc/%d/root%s", (int)pid, at);
+
+	recall(AT_FDCWD, dir);
 }

@@ -23,6 +23,13 @@ char *cgroups_dir(pid_t pid, const char *controller, struct err *e);
  * the freeze. */
 int cgroups_join(pid_t pid, pid_t like, struct err *e);
 
+/*
+ * Looks at each file in and below the directory `at` of a process's tree, so that the kernel knows its name.  CRIU opens what an
+ * inotify watches by its handle and asks for its path (criu/fsnotify.c); when memory was short since somebody last used the name,
+ * there is none, and CRIU 4.2 saves the handle, which means nothing at the destination.  Half a millisecond a directory at most.
+ */
+void cgroups_recall(pid_t pid, const char *at);
+
 /* The line of a /proc/PID/cgroup text for a controller, or with NULL the v2 one ("0::PATH"):
  * its path, borrowed, length in *len; NULL when there is none.  Pure. */
 const char *cgroup_line_path(const char *text, const char *controller, size_t *len);

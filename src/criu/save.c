@@ -16,6 +16,7 @@
 #include "base/strv.h"
 #include "criu/alarms.h"
 #include "criu/calls.h"
+#include "criu/cgroups.h"
 #include "criu/dump.h"
 #include "criu/freeze.h"
 #include "criu/groups.h"
@@ -307,8 +308,17 @@ static void *dump_main(void *arg)
 	return NULL;
 }
 
+static void recall_cgroups(const struct save *s)
+{
+	for (size_t i = 0; i < s->mounts.n; i++) {
+		if (s->mounts.m[i].kind == MOUNT_CGROUP)
+			cgroups_recall(s->init, s->mounts.m[i].at);
+	}
+}
+
 int save_begin(struct save *s, struct err *e)
 {
+	recall_cgroups(s);
 	/* Without the library nothing makes it wait. */
 	if (s->memory != SAVE_SHIM || s->begun)
 		return 0;
