@@ -78,6 +78,12 @@ void pctl_help(FILE *out, enum pctl_command command);
 /* Puts what the options say into a config; ERR_USAGE names the option. */
 int pctl_apply(const struct pctl_args *a, struct conf *c, struct err *e);
 
+/* May the option be given this value (not "")?  ERR_USAGE says what is allowed. */
+int pctl_value_check(const char *option, const char *value, struct err *e);
+
+/* Are its network and limits such that it can start?  ERR_USAGE. */
+int pctl_understood(const struct vz *v, struct err *e);
+
 /* Says what the config asks for and the engine does not do. */
 void pctl_tell_left_out(const struct conf *c);
 

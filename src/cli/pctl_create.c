@@ -37,6 +37,19 @@ static int fill_config(const struct pctl_args *a, const char *source, struct con
 	return pctl_arg(a, "config") ? conf_set(c, "ORIGIN_SAMPLE", pctl_arg(a, "config"), e) : 0;
 }
 
+/* All of it before the tree is made, which takes a while. */
+static int check(const char *id, const struct conf *c, struct err *e)
+{
+	own_vz struct vz v = VZ_INIT;
+	own_free char *text = conf_text(c);
+
+	if (!vz_id_ok(id))
+		return err_set(e, ERR_USAGE, "'%s' cannot be an ID: a number from 1 to 2147483644, or a UUID", id);
+	if (vz_open_new(&v, id, e) < 0 || conf_parse(&v.conf, text, strlen(text), id, e) < 0)
+		return -1;
+	return pctl_understood(&v, e);
+}
+
 static int absolute(const char *path, const char *option, struct err *e)
 {
 	if (!path || path[0] == '/')
@@ -56,6 +69,7 @@ int pctl_create(const struct pctl_args *a, struct err *e)
 	ct.root = dup_arg(a, "root");
 	if (absolute(ct.private_area, "private", e) == 0 && absolute(ct.root, "root", e) == 0 &&
 	    source_of(a, &source, e) == 0 && fill_config(a, source, &c, e) == 0 &&
+	    check(ct.id, &c, e) == 0 &&
 	    vz_lock(ct.id, "creating", NULL, &lock, e) == 0)
 		ret = vz_create(&ct, &c, source, e);
 	if (ret == 0)

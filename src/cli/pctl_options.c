@@ -226,9 +226,9 @@ int pctl_apply(const struct pctl_args *a, struct conf *c, struct err *e)
 {
 	for (size_t i = 0; i < a->n_given; i++) {
 		const struct pctl_given *g = &a->given[i];
-		int ret = 0;
+		int ret = *g->value ? pctl_value_check(g->option->name, g->value, e) : 0;
 
-		switch (g->option->how) {
+		switch (ret < 0 ? PCTL_OPTION : g->option->how) {
 		case PCTL_PUT:
 			if (*g->value)
 				ret = conf_set(c, g->option->param, g->value, e);

@@ -74,8 +74,7 @@ static int set_name(const struct pctl_args *a, const struct ct *ct, struct conf 
 	return 0;
 }
 
-/* Everything is understood before anything is written. */
-static int check(const struct vz *v, struct err *e)
+int pctl_understood(const struct vz *v, struct err *e)
 {
 	own_ctnet struct ctnet net = CTNET_INIT;
 	own_free char *cpus = NULL;
@@ -84,13 +83,30 @@ static int check(const struct vz *v, struct err *e)
 	return vz_net(v, &net, e) < 0 || vz_limits(v, &l, &cpus, e) < 0 ? -1 : 0;
 }
 
+/* All of it is understood before anything is written.  What was wrong in the file before is told, but nobody
+ * has to mend it first: this very command may be about to, or be about something else. */
+static int check(const struct vz *before, const struct vz *after, struct err *e)
+{
+	struct err old = ERR_INIT, now = ERR_INIT;
+
+	if (pctl_understood(after, &now) == 0)
+		return 0;
+	if (pctl_understood(before, &old) == 0 || strcmp(old.msg, now.msg) != 0) {
+		if (e)
+			*e = now;
+		return -1;
+	}
+	log_warn("it does not start with this in %s: %s", after->conf_file, now.msg);
+	return 0;
+}
+
 static int set_it(const struct pctl_args *a, const struct ct *ct, struct err *e)
 {
 	own_vz struct vz before = VZ_INIT, after = VZ_INIT;
 	enum ct_state state;
 
 	if (vz_open(&before, ct->id, e) < 0 || vz_open(&after, ct->id, e) < 0 ||
-	    pctl_apply(a, &after.conf, e) < 0 || check(&after, e) < 0 ||
+	    pctl_apply(a, &after.conf, e) < 0 || check(&before, &after, e) < 0 ||
 	    vz_state(ct, &state, e) < 0 || set_name(a, ct, &after.conf, e) < 0 ||
 	    conf_save(&after.conf, after.conf_file, e) < 0)
 		return -1;

@@ -12,6 +12,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/own.h"
 #include "base/parse.h"
@@ -53,6 +54,29 @@ static void host_name(char out[static IFNAMSIZ], const char *id, int number)
 		snprintf(out, IFNAMSIZ, "venet%08x", hash_of(id, ""));
 	else
 		snprintf(out, IFNAMSIZ, "veth%08x.%d", hash_of(id, ""), number % 100);
+}
+
+int vz_address_check(const char *text, const struct ip *ip, struct err *e)
+{
+	static const struct {
+		struct ip net;
+		const char *what;
+	} none[] = {
+		{ { AF_INET, 8, { 127 } }, "is of the loopback network" },
+		{ { AF_INET, 8, { 0 } }, "means no address" },
+		{ { AF_INET, 4, { 224 } }, "is a multicast address" },
+		{ { AF_INET, 4, { 240 } }, "is reserved, or the broadcast address" },
+		{ { AF_INET6, 128, { [15] = 1 } }, "is the loopback address" },
+		{ { AF_INET6, 128, { 0 } }, "means no address" },
+		{ { AF_INET6, 8, { 0xff } }, "is a multicast address" },
+		{ { AF_INET6, 96, { [10] = 0xff, [11] = 0xff } }, "is an IPv4 address in other clothes" },
+	};
+
+	for (size_t i = 0; i < array_len(none); i++) {
+		if (ip->family == none[i].net.family && ip_within(ip, &none[i].net))
+			return err_set(e, ERR_USAGE, "'%s' %s: no container can have it", text, none[i].what);
+	}
+	return 0;
 }
 
 static struct ctnet_if *add_if(struct ctnet *n)

@@ -47,6 +47,8 @@ int vz_disk_limits(const struct vz *v, struct err *e);
 
 /* Its network, from IP_ADDRESS, NETIF, RATE; *out is the caller's (ctnet_fini). */
 int vz_net(const struct vz *v, struct ctnet *out, struct err *e);
+/* Can a container have this address at all (no loopback, multicast, …)?  ERR_USAGE; `text` as it is written. */
+int vz_address_check(const char *text, const struct ip *ip, struct err *e);
 /* All its addresses as texts without prefix. */
 void vz_addresses(const struct vz *v, struct strv *out);
 

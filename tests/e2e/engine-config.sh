@@ -59,6 +59,71 @@ expect_exit 7 on a pctl start 101
 expect_out 'disabled'
 must on a pctl set 101 --disabled no
 
+echo "# create and set take only what can be, say what that is, and write nothing else"
+on a cp /root/101.conf /etc/vz/conf/101.conf
+while IFS='|' read -r option value why; do
+	for command in "create 200 --empty" "set 101"; do
+		# shellcheck disable=SC2086 # words
+		expect_exit 1 on a pctl $command "--$option" "$value"
+		expect_out "^pctl: --$option: .*$why"
+	done
+done <<-'END'
+	ipadd|10.0.0.300|such as 192.0.2.10
+	ipadd|127.0.0.1|loopback
+	ipadd|224.0.0.5|multicast
+	ipadd|::|no address
+	ipadd|fe80::1 ff02::1|multicast
+	cpumask|zzz|list of this server's CPUs
+	cpumask|0-9999|list of this server's CPUs
+	cpulimit|much|percentage
+	cpuunits|7|from 8
+	cpus|two|number of CPUs
+	onboot|maybe|yes or no
+	disabled|1|yes or no
+	bootorder|first|a number
+	capability|foo:on|capability
+	capability|SYS_TIME|with :on or :off
+	environment|foo|NAME=VALUE
+	netif|foo|setting of an adapter
+	netif|ifname=eth0,bridg=br0|setting of an adapter
+	hostname|bad host!|host name
+	hostname|-a|host name
+	nameserver|notanip|address of a name server
+	searchdomain|a..b|domain
+	numproc|5:2|more than the limit
+	numproc|0|at least 8
+	ram|10|at least 8M
+	ram|lots|not a size
+	physpages|0:12Q|such as 256M
+	diskspace|5G:4G|more than the limit
+	diskspace|1.5|such as 256M
+	diskinodes|many|such as 256M
+	rate|eth0:1|INTERFACE:CLASS:KBIT
+	init-log|log|begins with /
+END
+expect_exit 1 on a pctl set 101 --live-ready=maybe
+expect_exit 1 on a pctl create 200 --empty --netif 'ifname=eth0,mac=1'
+expect_exit 1 on a pctl set 101 --netif 'ifname=a-name-that-is-too-long,bridge=b'
+expect_eq "$(on a sh -c 'ls -d /vz/private/200* /etc/vz/conf/200*' 2>/dev/null)" "" "left of creations that failed"
+must on a cmp /root/101.conf /etc/vz/conf/101.conf
+expect_exit 0 on a pctl set 101 --diskspace 5G --diskinodes 100K:0.2M --ram unlimited --cpumask all --cpulimit 50% --numproc 100:120 \
+	--swappages 0:1G --environment 'A=1 B_2=x' --capability 'cap_sys_time:on' --netif 'ifname=eth0,bridge=nobr,ip=10.9.9.9/24'
+expect_out 'no bridge nobr'
+expect_out 'disk space of container 101 is not limited'
+
+echo "# what was wrong in it before must not be mended first"
+config 'IP_ADDRESS="10.0.0.300"'
+expect_exit 0 on a pctl set 101 --hostname other
+expect_out 'does not start with this in .*10.0.0.300'
+expect_exit 0 on a pctl set 101 --ipadd 10.77.1.1
+expect_exit 1 on a pctl start 101
+expect_out '10.0.0.300'
+expect_exit 0 on a pctl set 101 --ipdel 10.0.0.300
+expect_no_out 'does not start'
+expect_exit 0 on a pctl start 101
+must on a pctl stop 101 --fast
+on a cp /root/101.conf /etc/vz/conf/101.conf
+
 echo "# REMOVEMIGRATED, and -r over it"
 must on a pctl start 101
 config 'CPULIMIT="50%"'
