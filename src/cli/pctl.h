@@ -84,6 +84,10 @@ int pctl_value_check(const char *option, const char *value, struct err *e);
 /* Are its network and limits such that it can start?  ERR_USAGE. */
 int pctl_understood(const struct vz *v, struct err *e);
 
+/* Starts a container that is stopped, unless it is disabled or somebody has its addresses.  The caller has the
+ * lock. */
+int pctl_start_one(const struct ct *ct, struct err *e);
+
 /* Says what the config asks for and the engine does not do. */
 void pctl_tell_left_out(const struct conf *c);
 

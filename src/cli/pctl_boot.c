@@ -113,7 +113,7 @@ static int boot_one(const struct ct *ct, struct err *e)
 		return -1;
 	ret = vz_state(ct, &state, e);
 	if (ret == 0 && state != CT_RUNNING)
-		ret = vz_start(ct, e) < 0 ? -1 : 1;
+		ret = pctl_start_one(ct, e) < 0 ? -1 : 1;
 	vz_unlock(ct->id, &lock);
 	return ret;
 }

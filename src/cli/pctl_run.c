@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "cli/pctl.h"
 #include "engine/vz_boot.h"
+#include "engine/vz_claim.h"
 #include "engine/vz_run.h"
 
 enum { STOP_TIMEOUT_S = 60, WAIT_TIMEOUT_S = 120 };
@@ -63,20 +64,32 @@ static int wait_started(const struct ct *ct, int timeout_ms, struct err *e)
 	return err_hint(e, "look: pctl exec %s systemctl list-jobs", ct->id);
 }
 
-static int start_it(const struct pctl_args *a, const struct ct *ct, struct err *e)
+int pctl_start_one(const struct ct *ct, struct err *e)
 {
 	own_vz struct vz v = VZ_INIT;
-	int timeout_ms;
+	enum ct_state state;
 
-	if (timeout_of(a, WAIT_TIMEOUT_S, &timeout_ms, e) < 0 || vz_open(&v, ct->id, e) < 0)
+	if (vz_open(&v, ct->id, e) < 0 || vz_state(ct, &state, e) < 0)
 		return -1;
+	/* before anybody is asked whether its addresses are free */
+	if (state != CT_STOPPED && state != CT_MOUNTED)
+		return err_set(e, ERR_START, "container %s is %s already", ct->id, ct_state_word(state));
 	if (vz_yes(&v, "DISABLED", false)) {
 		err_set(e, ERR_START, "container %s is disabled: DISABLED=\"yes\"", ct->id);
 		return err_hint(e, "pctl set %s --disabled no", ct->id);
 	}
-	if (vz_start(ct, e) < 0)
+	if (vz_start_claimed(&v, e) < 0)
 		return -1;
 	pctl_tell_left_out(&v.conf);
+	return 0;
+}
+
+static int start_it(const struct pctl_args *a, const struct ct *ct, struct err *e)
+{
+	int timeout_ms;
+
+	if (timeout_of(a, WAIT_TIMEOUT_S, &timeout_ms, e) < 0 || pctl_start_one(ct, e) < 0)
+		return -1;
 	return pctl_arg(a, "wait") ? wait_started(ct, timeout_ms, e) : 0;
 }
 

@@ -38,6 +38,12 @@ static uint16_t checksum(const uint8_t *p, size_t n, uint32_t sum)
 	return (uint16_t)~sum;
 }
 
+void announce_icmp6_checksum(uint8_t *frame, size_t icmp_len)
+{
+	/* pseudo header: both addresses stand before it; length and next header are added */
+	put_be16(frame + 56, checksum(frame + 22, 32 + icmp_len, (uint32_t)icmp_len + 58));
+}
+
 static size_t na_frame(uint8_t *f, const struct ip *ip, const uint8_t *mac)
 {
 	static const uint8_t all_nodes_mac[6] = { 0x33, 0x33, 0, 0, 0, 1 };
@@ -60,8 +66,7 @@ static size_t na_frame(uint8_t *f, const struct ip *ip, const uint8_t *mac)
 	na[24] = 2; /* target link-layer address */
 	na[25] = 1;
 	memcpy(na + 26, mac, 6);
-	/* pseudo header: both addresses stand before it; length and next header are added */
-	put_be16(na + 2, checksum(ip6 + 8, 32 + 32, 32 + 58));
+	announce_icmp6_checksum(f, 32);
 	return 86;
 }
 

@@ -15,6 +15,9 @@ enum { ANNOUNCE_MAX_FRAME = 96 };
 size_t announce_frame(uint8_t out[static ANNOUNCE_MAX_FRAME], const struct ip *ip,
 		      const uint8_t mac[static 6], int kind);
 
+/* Fills in the checksum of the ICMPv6 message of icmp_len bytes behind an Ethernet and an IPv6 header. */
+void announce_icmp6_checksum(uint8_t *frame, size_t icmp_len);
+
 /* A packet socket of the calling thread's network namespace; -1 with errno. */
 int announce_open(void);
 /* The kernel waits for all its packet handlers (10 ms) when such a socket is closed: done by

@@ -61,8 +61,9 @@ echo "# the way down"
 # shellcheck disable=SC2016
 for id in 101 104 105; do
 	must on a pctl set $id --init '/bin/sh /slow'
-	printf 'trap "sleep 1; : >/stopped; exit 0" TERM\nwhile :; do sleep 0.1; done\n' | put a /vz/private/$id/slow
+	printf 'trap "sleep 1; : >/stopped; exit 0" TERM\n: >/ready\nwhile :; do sleep 0.1; done\n' | put a /vz/private/$id/slow
 	must on a pctl restart $id --fast
+	wait_for 5 on a test -e /vz/private/$id/ready # else its first process has no handler yet, and gets no signal
 done
 must on a pctl mount 102
 begin=$(date +%s%N)

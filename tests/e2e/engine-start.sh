@@ -72,6 +72,30 @@ must on a pctl create 102 --ostemplate /templates/mini.tar.zst --ipadd 10.77.1.1
 expect_exit 12 on a pctl start 102
 expect_eq "$(on a pctl status 102)" "CTID 102 stopped" "status of the second"
 must on b ping -qc1 -w5 10.77.1.1
+
+echo "# addresses of others"
+foreign() { # ADDRESS CODE TEXT: 102 cannot start with it
+	on a sed -i "s/^IP_ADDRESS=.*/IP_ADDRESS=\"$1\"/" /etc/vz/conf/102.conf
+	expect_exit "$2" on a pctl start 102
+	expect_out "$3"
+	expect_eq "$(on a pctl status 102)" "CTID 102 stopped" "status of the one with $1"
+}
+foreign 10.77.1.1 12 'belongs to container 101'
+foreign 10.77.0.1 12 'belongs to this server'
+foreign 10.77.0.2 12 'in use on the network, by'
+foreign fd77::2 12 'in use on the network, by'
+foreign 127.0.0.1 1 loopback
+foreign 224.0.0.9 1 multicast
+must on b pctl create 103 --ostemplate /templates/mini.tar.zst --ipadd 10.77.1.3 --ipadd fd77::1:3
+must on b pctl start 103
+foreign 10.77.1.3 12 'in use on the network, by'
+foreign fd77::1:3 12 'in use on the network, by'
+must on b ping -qc1 -w5 10.77.0.1
+must on a ping -qc1 -w5 10.77.1.3
+must on b pctl stop 103 --fast
+must on a pctl start 102
+must on b pctl destroy 103
+must on a pctl stop 102 --fast
 must on a pctl destroy 102
 
 echo "# locks"

@@ -18,6 +18,7 @@
 #include "base/buf.h"
 #include "base/own.h"
 #include "host/announce.h"
+#include "host/probe.h"
 #include "host/ctnet.h"
 #include "host/ip.h"
 #include "host/neighs.h"
@@ -114,6 +115,42 @@ static void test_announce_na(void **state)
 	while (sum >> 16)
 		sum = (sum & 0xffff) + (sum >> 16);
 	assert_int_equal(sum, 0xffff);
+}
+
+static void test_probe(void **state)
+{
+	static const uint8_t mac[6] = { 2, 3, 4, 5, 6, 7 };
+	uint8_t f[PROBE_MAX_FRAME], who[6];
+	struct ip ip, ip6, from, none = { 0 };
+	uint32_t sum = 24 + 58;
+
+	(void)state;
+	assert_int_equal(ip_parse("10.1.2.3", &ip, NULL), 0);
+	assert_int_equal(ip_parse("10.1.2.9", &from, NULL), 0);
+	assert_int_equal(ip_parse("fd77::1:1", &ip6, NULL), 0);
+	assert_int_equal(probe_frame(f, &ip, &from, mac), 42);
+	assert_memory_equal(f + 28, from.b, 4);
+	assert_memory_equal(f + 38, ip.b, 4);
+	assert_false(probe_is_answer(f, 42, &ip, who));
+	assert_int_equal(announce_frame(f, &ip, mac, 1), 42);
+	assert_true(probe_is_answer(f, 42, &ip, who));
+	assert_memory_equal(who, mac, 6);
+	assert_false(probe_is_answer(f, 42, &from, who));
+	for (size_t n = 0; n < 42; n++)
+		assert_false(probe_is_answer(f, n, &ip, who));
+
+	assert_int_equal(probe_frame(f, &ip6, &none, mac), 78);
+	assert_false(probe_is_answer(f, 78, &ip6, who));
+	for (size_t i = 22; i < 78; i += 2)
+		sum += be16_at(f + i);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	assert_int_equal(sum, 0xffff);
+	assert_int_equal(announce_frame(f, &ip6, mac, 0), 86);
+	assert_true(probe_is_answer(f, 86, &ip6, who));
+	assert_memory_equal(who, mac, 6);
+	for (size_t n = 0; n < 78; n++)
+		assert_false(probe_is_answer(f, n, &ip6, who));
 }
 
 static void test_netlink_attributes(void **state)
@@ -262,6 +299,7 @@ int main(void)
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_announce_arp),
 		cmocka_unit_test(test_announce_na),
+		cmocka_unit_test(test_probe),
 		cmocka_unit_test(test_netlink_attributes),
 		cmocka_unit_test(test_neighs_on_the_wire),
 		cmocka_unit_test(test_ctnet),
