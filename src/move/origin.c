@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/parse.h"
+#include "wire/login.h"
 
 enum { STOP_MS = 120000 };
 
@@ -134,7 +135,8 @@ int origin_destination(const struct origin *o, struct where *w, struct link_opts
 	uint64_t n = 0;
 
 	*w = (struct where){ .host = host ? xstrdup(host) : NULL,
-			     .user = user ? xstrdup(user) : NULL };
+			     .user = user ? xstrdup(user) : NULL,
+			     .login = host ? login_new() : NULL };
 	if (port && parse_u64(port, "the port", 1, 65535, &n, e) < 0)
 		return -1;
 	w->port = (uint16_t)n;

@@ -190,9 +190,16 @@ static int step_streams(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 
+	/* One for the memory, and one to ask by. */
+	unsigned n = s->job->streams, most = link_most(&s->job->dst.where) - 2;
+
 	if (ask_empty(s, PROTO_STREAMS, e) < 0)
 		return -1;
-	if (streams_open(&s->streams, s->job->streams, s->id, s->job, s->limit, e) < 0)
+	if (n > most) {
+		event_warning(s->ev, "%u streams, not %u: ssh had to ask, so one connection carries all", most, n);
+		n = most;
+	}
+	if (streams_open(&s->streams, n, s->id, s->job, s->limit, e) < 0)
 		return -1;
 	s->n_tree = s->streams.n;
 	return 0;

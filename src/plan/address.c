@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "base/parse.h"
+#include "wire/login.h"
 
 enum { USER_MAX = 64, PASSWORD_LEN_MAX = 1000, HOST_MAX = 253, ID_DIGITS_MAX = 10 };
 
@@ -334,6 +335,8 @@ int address_parse(char *text, enum address_side side, enum kind kind, enum kind 
 	address_wipe(text);
 	if (r == 0)
 		r = take_place(at ? at + 1 : text, at != NULL, side, kind, from, out, e);
+	if (r == 0 && out->where.host)
+		out->where.login = login_new();
 	return r;
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
@@ -16,6 +17,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "wire/login.h"
 
 #define ASKPASS_ENV "PMIGRATE_ASKPASS"
 
@@ -23,6 +25,7 @@ enum { CONNECT_MS = 60000, NOISE_MAX = 64 << 10, PASSWORD_MAX = 1024 };
 
 void where_fini(struct where *w)
 {
+	login_free(w->login);
 	if (w->password)
 		explicit_bzero(w->password, strlen(w->password));
 	free(w->password);
@@ -185,29 +188,27 @@ int link_askpass(int argc, char **argv)
 	return 0;
 }
 
+/* One try. */
+struct try {
+	const struct where *w;
+	const struct link_opts *o;
+	const char *program, *greeting;
+	bool person; /* out: ssh wanted to ask, and could not */
+};
+
 /* Why did it end before the greeting? */
-static int open_failed(struct child *c, const struct where *w, const char *program,
-		       struct err *e)
+static int open_failed(struct child *c, struct try *t, struct err *e)
 {
 	int status = 0;
 
 	if (child_wait(c, 5000, &status, e) < 0)
 		return -1;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 127) {
-		err_set(e, ERR_CONNECT, "%s is not installed on %s", program, w->host);
-		return err_hint(e, "install pmigrate on both servers");
-	}
-	child_err(c, status, e);
-	if (e)
-		e->code = ERR_CONNECT;
-	err_wrap(e, "cannot reach %s", w->host);
-	return err_hint(e, "try: ssh %s%s%s true", w->user ? w->user : "", w->user ? "@" : "",
-			w->host);
+	t->person = link_wants_person(status, c->tail);
+	return link_why(t->w, t->program, status, c->tail, e);
 }
 
 /* Reads up to and with the greeting's line, byte by byte: what follows it is not ours. */
-static int await_greeting(struct child *c, const struct where *w, const char *program,
-			  const char *greeting, struct err *e)
+static int await_greeting(struct child *c, struct try *t, struct err *e)
 {
 	uint64_t deadline = isatty(STDIN_FILENO) ? 0 : clock_deadline(CONNECT_MS);
 	char line[512];
@@ -223,31 +224,38 @@ static int await_greeting(struct child *c, const struct where *w, const char *pr
 			continue;
 		if (cancel_requested())
 			return cancel_err(e);
-		if (n == 0) {
-			err_set(e, ERR_CONNECT, "%s did not answer within %d s", w->host,
-				CONNECT_MS / 1000);
-			return err_hint(e, "try: ssh %s true", w->host);
-		}
+		if (n == 0)
+			return err_set(e, ERR_CONNECT, "%s did not answer within %d s", t->w->host,
+				       CONNECT_MS / 1000);
 		if (read(c->out, &ch, 1) != 1)
-			return open_failed(c, w, program, e);
+			return open_failed(c, t, e);
 		if (++total > NOISE_MAX)
 			return err_set(e, ERR_PROTO, "%s talks, but not as pmigrate does",
-				       w->host);
+				       t->w->host);
 		if (ch != '\n' && len < sizeof(line) - 1) {
 			line[len++] = ch;
 			continue;
 		}
 		line[len] = '\0';
-		if (!strcmp(line, greeting))
+		if (!strcmp(line, t->greeting))
 			return 0;
 		if (len)
-			log_info("%s: %s", w->host, line);
+			log_info("%s: %s", t->w->host, line);
 		len = 0;
 	}
 }
 
-int link_open(struct child *c, const struct where *w, const struct link_opts *o,
-	      const char *const *remote, const char *greeting, struct err *e)
+/* ssh -v is for somebody to read. */
+static bool is_chatty(const struct link_opts *o)
+{
+	for (size_t i = 0; i < o->ssh.n; i++) {
+		if (!strncmp(o->ssh.item[i], "-v", 2))
+			return true;
+	}
+	return false;
+}
+
+static int try_open(struct child *c, struct try *t, const char *const *remote, bool shown, struct err *e)
 {
 	own_strv struct strv argv = STRV_INIT;
 	own_free char *askpass = NULL;
@@ -256,19 +264,19 @@ int link_open(struct child *c, const struct where *w, const struct link_opts *o,
 	const char *env[4] = { NULL };
 	struct spawn s;
 
-	link_argv(&argv, w, o, false, remote);
+	link_argv(&argv, t->w, t->o, false, remote);
 	s = (struct spawn)SPAWN_INIT((const char *const *)argv.item);
 	s.in = SPAWN_PIPE;
 	s.out = SPAWN_PIPE;
 	s.asks = true;
-	if (w->password) {
+	if (t->w->password) {
 		char self[256];
 		ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 
 		if (n < 0)
 			return err_sys(e, "cannot find my own program file");
 		self[n] = '\0';
-		secret = hide_password(w->password, &askpass_env, e);
+		secret = hide_password(t->w->password, &askpass_env, e);
 		if (secret < 0)
 			return -1;
 		askpass = xasprintf("SSH_ASKPASS=%s", self);
@@ -276,17 +284,112 @@ int link_open(struct child *c, const struct where *w, const struct link_opts *o,
 		env[1] = askpass_env;
 		env[2] = "SSH_ASKPASS_REQUIRE=force";
 		s.env = env;
-	} else if (isatty(STDIN_FILENO)) {
-		s.err = SPAWN_INHERIT; /* prompts and host key questions */
 	}
+	if (shown || is_chatty(t->o))
+		s.err = SPAWN_INHERIT; /* prompts and host key questions */
 	if (child_start(c, &s, e) < 0) {
 		if (e)
 			e->code = ERR_CONNECT;
 		return -1;
 	}
-	if (await_greeting(c, w, remote[0], greeting, e) < 0) {
+	if (await_greeting(c, t, e) < 0) {
 		child_fini(c);
 		return -1;
 	}
 	return 0;
+}
+
+/* The same with further options of ssh. */
+static int try_with(struct child *c, struct try *t, const char *const *remote, const struct strv *more,
+		    struct err *e)
+{
+	struct link_opts with = { .timeout_ms = t->o->timeout_ms };
+	struct try again = *t;
+	int ret;
+
+	strv_addv(&with.ssh, (const char *const *)t->o->ssh.item);
+	strv_addv(&with.ssh, (const char *const *)more->item);
+	again.o = &with;
+	ret = try_open(c, &again, remote, false, e);
+	t->person = again.person;
+	strv_fini(&with.ssh);
+	return ret;
+}
+
+/* Through the connection that somebody was asked for, when it is there. */
+static int through_login(struct child *c, struct try *t, const char *const *remote, bool *there,
+			 struct err *e)
+{
+	own_strv struct strv more = STRV_INIT;
+
+	*there = login_options(t->w->login, &more);
+	if (!*there)
+		return -1;
+	if (try_with(c, t, remote, &more, e) == 0)
+		return 0;
+	if (t->person)
+		err_hint(e, "all links share one connection because ssh has to ask, and the sshd of %s allows few "
+			    "sessions in one (MaxSessions): use a key, or fewer --streams", t->w->host);
+	return -1;
+}
+
+/* Is there somebody to ask, and has the user no ideas of their own about shared connections? */
+static bool may_ask(const struct where *w, const struct link_opts *o)
+{
+	own_fd int tty = -1;
+
+	if (!w->login || w->password)
+		return false;
+	for (size_t i = 0; i < o->ssh.n; i++) {
+		const char *word = o->ssh.item[i];
+
+		if (strcasestr(word, "ControlPath") || strcasestr(word, "ControlMaster") ||
+		    !strncmp(word, "-S", 2) || !strncmp(word, "-M", 2))
+			return false;
+	}
+	tty = open("/dev/tty", O_RDWR | O_CLOEXEC);
+	return tty >= 0;
+}
+
+unsigned link_most(const struct where *w)
+{
+	own_strv struct strv none = STRV_INIT;
+
+	return w->login && login_options(w->login, &none) ? LOGIN_LINKS_MAX : UINT_MAX;
+}
+
+/* Through what was asked for before; by itself, without a question; or it has to ask. */
+static int open_asking(struct child *c, struct try *t, const char *const *remote, struct err *e)
+{
+	own_strv struct strv batch = STRV_INIT;
+	struct err why = ERR_INIT;
+	bool there;
+
+	if (through_login(c, t, remote, &there, e) == 0)
+		return 0;
+	if (there)
+		return -1;
+	strv_add(&batch, "-oBatchMode=yes");
+	if (try_with(c, t, remote, &batch, &why) == 0)
+		return 0;
+	if (t->person) {
+		if (login_ask(t->w->login, t->w, t->o, e) < 0)
+			return -1;
+		if (through_login(c, t, remote, &there, e) == 0)
+			return 0;
+		return there ? -1 : err_set(e, ERR_LINK, "the connection to %s broke at once", t->w->host);
+	}
+	if (e)
+		*e = why;
+	return -1;
+}
+
+int link_open(struct child *c, const struct where *w, const struct link_opts *o,
+	      const char *const *remote, const char *greeting, struct err *e)
+{
+	struct try t = { .w = w, .o = o, .program = remote[0], .greeting = greeting };
+
+	if (may_ask(w, o))
+		return open_asking(c, &t, remote, e);
+	return try_open(c, &t, remote, !w->password && isatty(STDIN_FILENO), e);
 }

@@ -17,12 +17,15 @@
 #include "base/spawn.h"
 #include "base/strv.h"
 
+struct login;
+
 /* Where a server is.  Plain data; the texts are owned. */
 struct where {
 	char *user;	/* or NULL: ssh decides */
 	char *password; /* or NULL; wiped by where_fini */
 	char *host;	/* or NULL: this server */
 	uint16_t port;	/* 0: ssh decides */
+	struct login *login; /* what its links share (wire/login.h), or NULL; owned */
 };
 
 void where_fini(struct where *w);
@@ -46,13 +49,21 @@ void link_argv(struct strv *out, const struct where *w, const struct link_opts *
 
 /*
  * Starts `remote` (a program and its arguments) on the server.  stdin and
- * stdout of it become c->in and c->out; ssh's own stderr stays on ours when it
- * may have to ask, else is kept for the error.  Blocks until the remote
- * program has said `greeting` on a line of its own; what came before is
- * logged as noise.
+ * stdout of it become c->in and c->out.  Where ssh has to ask and w->login is
+ * there, it does so once for all links; else it asks when it wants.  Blocks
+ * until the remote program has said `greeting` on a line of its own; what came
+ * before is logged as noise.
  */
 int link_open(struct child *c, const struct where *w, const struct link_opts *o,
 	      const char *const *remote, const char *greeting, struct err *e);
+
+/* How many links to it may be open at once. */
+unsigned link_most(const struct where *w);
+
+/* It ended before it greeted: sets e to the reason and returns -1.  `tail` is what ssh and the other
+ * server said last.  And: did ssh want to ask somebody?  Pure. */
+int link_why(const struct where *w, const char *program, int status, const char *tail, struct err *e);
+bool link_wants_person(int status, const char *tail);
 
 /* When this process was started by ssh as our SSH_ASKPASS: answers and returns the
  * exit code, else returns -1.  First thing in main(). */

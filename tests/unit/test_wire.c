@@ -198,6 +198,44 @@ static void test_ssh_argv_has_no_password(void **state)
 	assert_non_null(strstr(all, "-p77 -ljoe -- ::1 sudo -n pmigrate 'a b' 'it'\\''s'"));
 }
 
+/* Why a link did not come up: the exit code of ssh and what was said, the text and the hint. */
+static void test_link_why(void **state)
+{
+	static const struct {
+		int exit;
+		const char *tail, *msg, *hint;
+	} row[] = {
+		{ 255, "x\nssh: connect to host b port 77: Connection refused\r\n",
+		  "cannot reach b: ssh: connect to host b port 77: Connection refused", "ssh -p 77 joe@b true" },
+		{ 127, "bash: line 1: pmigrate: command not found\n", "pmigrate is not installed on b", "both servers" },
+		{ 127, "pmigrate: error while loading shared libraries: libcjson.so.1: cannot open shared object file\n",
+		  "pmigrate on b does not start: pmigrate: error while loading shared libraries: libcjson.so.1",
+		  "install its libraries there" },
+		{ 1, "pmigrate: /lib/libc.so.6: version `GLIBC_2.38' not found", "GLIBC_2.38", "build it there" },
+		{ 1, "sudo: a password is required\n", "joe may not run pmigrate as root on b: sudo: a password",
+		  "NOPASSWD" },
+		{ 1, "sudo: pmigrate: command not found\n", "sudo on b does not find pmigrate", "secure_path" },
+		{ 127, "bash: line 1: sudo: command not found\n", "b has no sudo", "log in as root" },
+		{ 126, "bash: line 1: /usr/bin/pmigrate: Permission denied\n", "does not start (exit 126)", "executable" },
+		{ 3, "", "pmigrate on b does not start (exit 3)", "--version" },
+	};
+	const struct where w = { .user = "joe", .host = "b", .port = 77 };
+
+	(void)state;
+	for (size_t i = 0; i < array_len(row); i++) {
+		struct err e = ERR_INIT;
+
+		assert_int_equal(link_why(&w, "pmigrate", row[i].exit << 8, row[i].tail, &e), -1);
+		assert_int_equal(e.code, ERR_CONNECT);
+		if (!strstr(e.msg, row[i].msg) || !strstr(e.hint, row[i].hint))
+			fail_msg("%s / %s", e.msg, e.hint);
+	}
+	assert_true(link_wants_person(255 << 8, "root@b: Permission denied (publickey,password).\n"));
+	assert_true(link_wants_person(255 << 8, "Host key verification failed.\n"));
+	assert_false(link_wants_person(255 << 8, "Connection refused\n"));
+	assert_false(link_wants_person(126 << 8, "pmigrate: Permission denied (x)\n"));
+}
+
 static void test_bucket_keeps_the_rate(void **state)
 {
 	struct bucket *b = bucket_new(10 << 20);
@@ -224,6 +262,7 @@ int main(void)
 		cmocka_unit_test(test_wire_codes_are_pinned),
 		cmocka_unit_test(test_ssh_options),
 		cmocka_unit_test(test_ssh_argv_has_no_password),
+		cmocka_unit_test(test_link_why),
 		cmocka_unit_test(test_bucket_keeps_the_rate),
 	};
 
