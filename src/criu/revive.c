@@ -28,6 +28,7 @@
 #include "criu/revive_img.h"
 #include "criu/shim_text.h"
 #include "criu/shimdir.h"
+#include "criu/sockopts.h"
 #include "criu/tasks.h"
 #include "mem/procs.h"
 
@@ -191,6 +192,24 @@ static int link_idmaps(struct revive *r, struct err *e)
 	return 0;
 }
 
+/* Held: its sockets get what CRIU does not give them. */
+static int settle_sockets(const struct revive *r, const struct procs *p, struct err *e)
+{
+	const uint64_t begun = clock_ns();
+	own_sockopts struct sockopts saved = SOCKOPTS_INIT;
+	own_strv struct strv lost = STRV_INIT;
+	own_free char *data = NULL;
+	size_t len;
+
+	if (file_read(r->images, SOCKOPTS_IMAGE, TASKS_IMAGE_MAX, &data, &len, e) < 0 ||
+	    sockopts_get(&saved, data, len, e) < 0 || sockopts_apply(&saved, p->v, p->n, &lost, e) < 0)
+		return -1;
+	for (size_t i = 0; i < lost.n; i++)
+		log_warn("this kernel refuses the socket option %s: it is lost", lost.item[i]);
+	log_debug("%zu sockets settled in %.1f ms", saved.n, (double)(clock_ns() - begun) / 1e6);
+	return 0;
+}
+
 /* Held: is every task what the source wrote down? */
 static int settle_tasks(struct revive *r, struct err *e)
 {
@@ -206,7 +225,7 @@ static int settle_tasks(struct revive *r, struct err *e)
 	    groups_join(r->images, p.v, p.n, e) < 0)
 		return -1;
 	log_debug("%zu tasks compared in %.1f ms", now.n, (double)(clock_ns() - begun) / 1e6);
-	return 0;
+	return settle_sockets(r, &p, e);
 }
 
 int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *init,

@@ -26,6 +26,7 @@
 #include "criu/mm.h"
 #include "criu/save_mend.h"
 #include "criu/shimdir.h"
+#include "criu/sockopts.h"
 #include "criu/shimtest.h"
 #include "criu/tasks.h"
 
@@ -340,6 +341,19 @@ static int mend_alarms(const struct save *s, struct err *e)
 	return alarms_mend(s->images, signals, n, s->proc, s->n_procs, s->dump_ns, e);
 }
 
+static int note_sockets(const struct save *s, struct err *e)
+{
+	const uint64_t begun = clock_ns();
+	own_sockopts struct sockopts o = SOCKOPTS_INIT;
+	own_buf struct buf b = BUF_INIT;
+
+	if (sockopts_read(&o, s->proc, s->n_procs, e) < 0)
+		return -1;
+	sockopts_put(&b, &o);
+	log_debug("%zu sockets written down in %.1f ms", o.n, (double)(clock_ns() - begun) / 1e6);
+	return imgdir_put(s->images, SOCKOPTS_IMAGE, b.data, b.len, e);
+}
+
 /* After the dump: beside it, CRIU's own descriptors and masks would be seen. */
 static int note_tasks(const struct save *s, struct err *e)
 {
@@ -357,8 +371,8 @@ static int note_tasks(const struct save *s, struct err *e)
 /* What CRIU does not know; beside its own work, where that runs in a thread. */
 static int save_notes(const struct save *s, struct err *e)
 {
-	return mountnotes_save(s->images, s->init, s->proc, s->n_procs, e) < 0 ? -1 :
-		       groups_save(s->images, s->init, s->proc, s->n_procs, e);
+	return mountnotes_save(s->images, s->init, s->proc, s->n_procs, e) < 0 ||
+		       groups_save(s->images, s->init, s->proc, s->n_procs, e) < 0 ? -1 : note_sockets(s, e);
 }
 
 /* What CRIU was told not to be executable, for it could not run its code there. */

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT
 /*
- * criu-shim.so in the CRIU that restores: memory that is there already, and memory that is only reserved.
+ * criu-shim.so in the CRIU that restores: memory that is there already, memory that is only reserved, addresses that are not
+ * the container's.
  *
+ *	bind				a socket may be bound to an address that is not of the container: IP_TRANSPARENT, which CRIU does
+ *					not carry, or an address that has been taken away since.  criu/sockopts.h puts the option right
  *	memfd_create("pmigrate/shared/7")	the memory file that the agent filled before the freeze
  *
  * The agent renames the memfds in the image and gives each to CRIU under that name as an inherited
@@ -24,12 +27,14 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/memfd.h>
+#include <netinet/in.h>
 #include <linux/mount.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -125,4 +130,14 @@ INSTEAD void *mmap64(void *addr, size_t len, int prot, int flags, int fd, off64_
 INSTEAD void *mmap(void *addr, size_t len, int prot, int flags, int fd, off_t offset)
 {
 	return mmap64(addr, len, prot, flags, fd, offset);
+}
+
+INSTEAD int bind(int fd, const struct sockaddr *a, socklen_t len)
+{
+	int ret = (int)syscall(SYS_bind, fd, a, len), one = 1;
+
+	if (ret < 0 && errno == EADDRNOTAVAIL && shim_dir() < 0 &&
+	    setsockopt(fd, SOL_IP, IP_TRANSPARENT, &one, sizeof(one)) == 0)
+		ret = (int)syscall(SYS_bind, fd, a, len);
+	return ret;
 }

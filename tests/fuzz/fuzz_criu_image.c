@@ -9,6 +9,7 @@
 #include "criu/image.h"
 #include "criu/mounts.h"
 #include "criu/save.h"
+#include "criu/sockopts.h"
 #include "criu/tasks.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -44,6 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	own_ext_mounts struct ext_mounts mounts = EXT_MOUNTS_INIT;
 	own_hidden_spaces struct hidden_spaces hidden = HIDDEN_SPACES_INIT;
 	own_free struct image_task *tasks = NULL;
+	own_sockopts struct sockopts sockets = SOCKOPTS_INIT;
 	own_tasks struct tasks saved = TASKS_INIT, none = TASKS_INIT;
 	own_free char *text = xstrndup((const char *)data, size);
 	struct reader r = reader_of(data, size);
@@ -63,6 +65,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ext_mounts_read(&mounts, text, NULL);
 	if (tasks_get(&saved, data, size, NULL) == 0 && tasks_settle(&saved, &saved, NULL, NULL) == 0)
 		tasks_settle(&saved, &none, NULL, NULL);
+	sockopts_get(&sockets, data, size, NULL);
 	r = reader_of(data, size);
 	hidden_spaces_get(&r, &hidden, NULL);
 	return 0;

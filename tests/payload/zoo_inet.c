@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "zoo.h"
 
@@ -426,6 +427,120 @@ static int groups_check(void)
 	return 0;
 }
 
+/* ---- options, one socket of each kind with many ---- */
+
+static const struct wish {
+	int kind, level, name, value;
+} wishes[] = {
+	{ 0, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO }, { 0, SOL_IP, IP_RECVERR, 1 }, { 0, SOL_IP, IP_TRANSPARENT, 1 },
+	{ 0, SOL_IP, IP_RECVTTL, 1 }, { 0, SOL_IP, IP_RECVTOS, 1 }, { 0, SOL_IP, IP_RECVORIGDSTADDR, 1 },
+	{ 0, SOL_IP, IP_MULTICAST_TTL, 7 }, { 0, SOL_IP, IP_MULTICAST_LOOP, 0 }, { 0, SOL_IP, IP_MINTTL, 5 },
+	{ 0, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 1 }, { 0, SOL_SOCKET, SO_TIMESTAMPING, 24 }, { 0, SOL_SOCKET, SO_BUSY_POLL, 50 },
+	{ 0, SOL_IP, IP_TOS, 0x10 }, { 0, SOL_SOCKET, SO_PRIORITY, 3 }, { 0, SOL_SOCKET, SO_RXQ_OVFL, 1 },
+	{ 1, SOL_IPV6, IPV6_TCLASS, 0x20 }, { 1, SOL_IPV6, IPV6_UNICAST_HOPS, 44 }, { 1, SOL_IPV6, IPV6_RECVPKTINFO, 1 },
+	{ 1, SOL_IPV6, IPV6_RECVHOPLIMIT, 1 }, { 1, SOL_IPV6, IPV6_RECVTCLASS, 1 }, { 1, SOL_IPV6, IPV6_MTU_DISCOVER, 2 },
+	{ 1, SOL_IPV6, IPV6_RECVERR, 1 }, { 1, SOL_IPV6, IPV6_MULTICAST_HOPS, 9 }, { 1, SOL_IPV6, IPV6_MULTICAST_LOOP, 0 },
+	{ 1, SOL_IPV6, IPV6_DONTFRAG, 1 }, { 1, SOL_SOCKET, SO_TIMESTAMP, 1 }, { 1, SOL_IPV6, IPV6_AUTOFLOWLABEL, 0 },
+	{ 2, SOL_TCP, TCP_DEFER_ACCEPT, 7 }, { 2, SOL_TCP, TCP_FASTOPEN, 16 }, { 2, SOL_TCP, TCP_USER_TIMEOUT, 7777 },
+	{ 2, SOL_TCP, TCP_MAXSEG, 1000 }, { 2, SOL_TCP, TCP_NOTSENT_LOWAT, 16384 }, { 2, SOL_TCP, TCP_SYNCNT, 3 },
+	{ 2, SOL_TCP, TCP_LINGER2, 20 }, { 2, SOL_TCP, TCP_SAVE_SYN, 1 }, { 2, SOL_IP, IP_TTL, 44 },
+	{ 3, SOL_TCP, TCP_USER_TIMEOUT, 8888 }, { 3, SOL_TCP, TCP_CORK, 1 }, { 3, SOL_TCP, TCP_NOTSENT_LOWAT, 8192 },
+	{ 3, SOL_TCP, TCP_THIN_LINEAR_TIMEOUTS, 1 }, { 3, SOL_SOCKET, SO_OOBINLINE, 1 }, { 3, SOL_SOCKET, SO_ZEROCOPY, 1 },
+	{ 3, SOL_IP, IP_MTU_DISCOVER, IP_PMTUDISC_PROBE }, { 3, SOL_IP, IP_RECVERR, 1 },
+};
+
+enum { WISHES = sizeof(wishes) / sizeof(*wishes) };
+
+static int wished[4], had[WISHES];
+static const struct linger lingers = { 1, 9 };
+
+static int options_make(void)
+{
+	wished[0] = bound(SOCK_DGRAM, 5021);
+	wished[1] = socket(AF_INET6, SOCK_DGRAM, 0);
+	wished[2] = bound(SOCK_STREAM, 5022);
+	NEED(wished[1] >= 0 && listen(wished[2], 5) == 0, "listen");
+	wished[3] = connected(SOCK_STREAM, 5022);
+	NEED(wished[3] >= 0 && accept(wished[2], NULL, NULL) >= 0, "a connection");
+	NEED(setsockopt(wished[3], SOL_SOCKET, SO_LINGER, &lingers, sizeof(lingers)) == 0 &&
+	     setsockopt(wished[3], SOL_TCP, TCP_CONGESTION, "reno", 4) == 0, "setsockopt");
+	for (size_t i = 0; i < WISHES; i++) { /* an older kernel has not all of them */
+		setsockopt(wished[wishes[i].kind], wishes[i].level, wishes[i].name, &wishes[i].value, sizeof(int));
+		errno = 0;
+	}
+	for (size_t i = 0; i < WISHES; i++)
+		had[i] = option(wished[wishes[i].kind], wishes[i].level, wishes[i].name);
+	errno = 0;
+	return 0;
+}
+
+static int options_check(void)
+{
+	struct linger l = { 0, 0 };
+	socklen_t n = sizeof(l), len = 16;
+	char name[16] = "";
+
+	for (size_t i = 0; i < WISHES; i++) {
+		int now = option(wished[wishes[i].kind], wishes[i].level, wishes[i].name);
+
+		errno = 0;
+		NEED(now == had[i], "option %d of level %d of socket %d was %d, is %d", wishes[i].name, wishes[i].level,
+		     wishes[i].kind, had[i], now);
+	}
+	getsockopt(wished[3], SOL_SOCKET, SO_LINGER, &l, &n);
+	NEED(l.l_onoff == 1 && l.l_linger == 9, "SO_LINGER is %d, %d", l.l_onoff, l.l_linger);
+	getsockopt(wished[3], SOL_TCP, TCP_CONGESTION, name, &len);
+	NEED(strcmp(name, "reno") == 0, "TCP_CONGESTION is %s", name);
+	return 0;
+}
+
+/* ---- whose a socket is, and addresses that are not ours ---- */
+
+enum { OWNER = 1000 };
+
+static int owned, foreign;
+
+static int shared_port(int port)
+{
+	struct sockaddr_in a = local(port);
+	int fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+
+	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof(one));
+	if (bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(fd, 5) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+static int owner_make(void)
+{
+	struct sockaddr_in a = local(5025);
+	int one = 1;
+
+	NEED(seteuid(OWNER) == 0, "seteuid");
+	owned = shared_port(5024);
+	NEED(seteuid(0) == 0 && owned >= 0, "a port of user %d", OWNER);
+	a.sin_addr.s_addr = inet_addr("198.51.100.7");
+	foreign = socket(AF_INET, SOCK_STREAM, 0);
+	NEED(setsockopt(foreign, SOL_IP, IP_TRANSPARENT, &one, sizeof(one)) == 0 &&
+	     bind(foreign, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(foreign, 5) == 0, "an address that is not ours");
+	return 0;
+}
+
+static int owner_check(void)
+{
+	struct stat st;
+	int second;
+
+	NEED(fstat(owned, &st) == 0 && st.st_uid == OWNER, "the socket belongs to user %d", (int)st.st_uid);
+	NEED(seteuid(OWNER) == 0, "seteuid");
+	second = shared_port(5024);
+	NEED(seteuid(0) == 0 && second >= 0, "its user cannot have the port again");
+	close(second);
+	NEED(option(foreign, SOL_IP, IP_TRANSPARENT) == 1, "IP_TRANSPARENT is lost");
+	return 0;
+}
+
 const struct animal zoo_inet[] = {
 	{ "udp", udp_make, udp_check },
 	{ "tcp", tcp_make, tcp_check },
@@ -435,5 +550,7 @@ const struct animal zoo_inet[] = {
 	{ "packet-ring", ring_make, ring_check },
 	{ "connecting", connecting_make, connecting_check },
 	{ "multicast", groups_make, groups_check },
+	{ "inet-options", options_make, options_check },
+	{ "inet-owner", owner_make, owner_check },
 	{ NULL, NULL, NULL },
 };
