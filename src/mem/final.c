@@ -8,15 +8,21 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <sched.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "mem/direct.h"
 #include "mem/family.h"
 #include "mem/track_priv.h"
 
 /* A thread scans so much at once: some milliseconds. */
 #define PIECE (UINT64_C(256) << 20)
+
+#define AIO_QUIET_NS (UINT64_C(200) * 1000000)
+#define AIO_MOST_NS  (UINT64_C(5) * 1000000000)
 
 struct piece {
 	struct space *space;
@@ -44,8 +50,8 @@ static void scan_piece(struct piece *p)
 	p->failed = space_scan(p->space, &p->map, &p->present, &p->dirty) == SCAN_GONE;
 	if (!p->space->direct)
 		return;
-	pageset_add_set(&doubt, &p->space->doubt);
-	pageset_keep(&doubt, &p->present);
+	pageset_add_set(&doubt, &p->present);
+	pageset_keep(&doubt, &p->space->doubt);
 	pageset_add_set(&p->dirty, &doubt);
 }
 
@@ -236,6 +242,56 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 	return sender_read(to, e);
 }
 
+/* Events that all rings of the processes have been given so far; -1: there is no ring. */
+static int64_t ring_events(const struct track *t)
+{
+	int64_t sum = -1;
+
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		const struct space *s = t->spaces[i];
+
+		for (size_t k = 0; k < s->maps.n; k++) {
+			struct {
+				uint32_t id, nr, head, tail; /* struct aio_ring of fs/aio.c */
+			} ring;
+
+			if (strncmp(s->maps.v[k].name, "/[aio]", 6))
+				continue;
+			sum += sum < 0;
+			if (pread(s->mem, &ring, sizeof(ring), (off_t)s->maps.v[k].start) == sizeof(ring))
+				sum += ring.tail;
+		}
+	}
+	return sum;
+}
+
+/*
+ * A frozen process has no system call under way, but requests of native AIO go on, and CRIU does not wait for them: their events
+ * would come nowhere.  Nobody tells how many there are; over they are when nothing is pinned any more, or when for a while
+ * no event has come (what is pinned is somebody else's).
+ */
+static int wait_for_aio(const struct track *t, struct err *e)
+{
+	uint64_t began = clock_ns(), quiet = began;
+	int64_t events = ring_events(t), now;
+
+	while (events >= 0 && direct_under_way()) {
+		if (clock_ns() - quiet > AIO_QUIET_NS)
+			break;
+		if (clock_ns() - began > AIO_MOST_NS) {
+			err_set(e, ERR_TIMEOUT, "requests of native AIO (io_submit) do not end");
+			return err_hint(e, "its disk is slow or busy; try again");
+		}
+		clock_sleep_ms(1);
+		now = ring_events(t);
+		quiet = now == events ? quiet : clock_ns();
+		events = now;
+	}
+	if (events >= 0)
+		log_debug("frozen: waited %.1f ms for native AIO", (double)(clock_ns() - began) / 1e6);
+	return 0;
+}
+
 int track_frozen(struct track *t, struct sender *s, struct err *e)
 {
 	uint64_t began = clock_ns(), met;
@@ -251,7 +307,7 @@ int track_frozen(struct track *t, struct sender *s, struct err *e)
 		return -1;
 	if (t->soft)
 		soft_prepare(t);
-	if (take_executable(t, s, e) < 0)
+	if (wait_for_aio(t, e) < 0 || take_executable(t, s, e) < 0)
 		return -1;
 	log_debug("frozen: %zu processes met in %.1f ms, mappings of %zu spaces in %.1f ms", t->procs.n,
 		  (double)(met - began) / 1e6, t->nr_spaces, (double)(clock_ns() - met) / 1e6);
@@ -293,6 +349,10 @@ int track_final(struct track *t, struct sender *s, bool lazy, struct track_round
 	t->frozen = false;
 	if (t->keep_shared && look_for_shared(t, e) < 0)
 		return -1;
+	for (size_t i = 0; i < t->nr_spaces; i++) {
+		pageset_clear(&t->spaces[i]->doubt);
+		space_add_doubts(t->spaces[i], &t->spaces[i]->doubt);
+	}
 	work_init(t, &w, lazy);
 	for (size_t i = 0; i < w.n; i++)
 		w.v[i].done = w.v[i].map.prot & MAP_EXEC;

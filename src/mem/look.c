@@ -170,6 +170,7 @@ struct found {
 struct seen {
 	pid_t pid;
 	struct space *space; /* of which it is the owner, or NULL */
+	struct space *shares; /* not NULL: with CLONE_VM */
 	struct maps was;
 	struct found *fds; /* memory files that are open, mapped or not */
 	size_t nr_fds;
@@ -336,6 +337,8 @@ static int take_seen(struct track *t, struct seen *w, struct sender *to, bool *d
 
 	for (size_t i = 0; i < w->nr_fds; i++)
 		meet_shm(t, w->fds[i].path, w->fds[i].name, w->fds[i].dev, w->fds[i].ino, true);
+	if (w->shares)
+		w->shares->direct |= w->direct;
 	if (!s)
 		return 0;
 	if (w->ret < 0) {
@@ -381,6 +384,15 @@ static struct space *owned_by(const struct track *t, pid_t pid)
 	return NULL;
 }
 
+static struct space *shared_by(const struct track *t, pid_t vpid)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		for (size_t k = 0; k < t->spaces[i]->nr_sharers; k++)
+			if (t->spaces[i]->sharers[k] == vpid)
+				return t->spaces[i];
+	return NULL;
+}
+
 static int look_at_all(struct track *t, struct sender *s, bool running, bool *dropped,
 		       struct err *e)
 {
@@ -392,6 +404,7 @@ static int look_at_all(struct track *t, struct sender *s, bool running, bool *dr
 		if (!t->procs.v[i].zombie)
 			v[l.n++] = (struct seen){ .pid = t->procs.v[i].pid,
 						  .space = owned_by(t, t->procs.v[i].pid),
+						  .shares = shared_by(t, t->procs.v[i].vpid),
 						  .flags = running };
 	look_in_parallel(t, &l);
 	for (size_t i = 0; i < l.n; i++) {

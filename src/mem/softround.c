@@ -122,7 +122,7 @@ static int all_of_them(struct track *t, struct err *e)
 	}
 	free(l.v);
 	for (size_t i = 0; i < t->nr_spaces && ret == 0; i++) {
-		space_doubt(t->spaces[i]);
+		space_doubt(t->spaces[i], t->flying);
 		ret = clear_space(t->spaces[i], e);
 	}
 	return ret;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/syscall.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -14,6 +15,9 @@
 #include "mem/soft.h"
 
 enum { OPEN_TRIES = 20 };
+
+/* No transfer is believed to take longer; it counts only where some are always under way. */
+#define DOUBT_NS (UINT64_C(10) * 1000000000)
 
 static int open_proc(pid_t pid, const char *name)
 {
@@ -135,6 +139,16 @@ fail:
 	return -1;
 }
 
+/* The n oldest. */
+static void drop_doubts(struct space *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		pageset_fini(&s->doubts[i].pages);
+	s->nr_doubts -= n;
+	if (n)
+		memmove(s->doubts, s->doubts + n, s->nr_doubts * sizeof(*s->doubts));
+}
+
 void space_close(struct space *s)
 {
 	if (!s)
@@ -150,6 +164,8 @@ void space_close(struct space *s)
 	pageset_fini(&s->present);
 	pageset_fini(&s->fresh);
 	pageset_fini(&s->shared);
+	drop_doubts(s, s->nr_doubts);
+	free(s->doubts);
 	pageset_fini(&s->doubt);
 	for (size_t i = 0; i < s->nr_views; i++)
 		pageset_fini(&s->views[i].tables);
@@ -246,6 +262,33 @@ const struct copies *space_find_copies(const struct space *s, const struct map *
 	}
 	return lo < s->nr_copies && s->copies[lo].start <= m->start && s->copies[lo].end >= m->end ? &s->copies[lo]
 												    : NULL;
+}
+
+void space_add_doubts(const struct space *s, struct pageset *to)
+{
+	for (size_t i = 0; i < s->nr_doubts; i++)
+		pageset_add_set(to, &s->doubts[i].pages);
+}
+
+void space_doubt(struct space *s, bool flying)
+{
+	struct doubt new = { clock_ns(), PAGESET_INIT };
+	size_t old = 0;
+
+	if (!s->direct)
+		return;
+	pageset_add_set(&new.pages, &s->dirty);
+	if (!flying) { /* all that was is over, and is sent for the last time */
+		space_add_doubts(s, &s->dirty);
+		old = s->nr_doubts;
+	} else if (s->nr_doubts) {
+		pageset_add_set(&s->dirty, &s->doubts[s->nr_doubts - 1].pages);
+		while (old < s->nr_doubts && new.found_ns - s->doubts[old].found_ns > DOUBT_NS)
+			old++;
+	}
+	drop_doubts(s, old);
+	s->doubts = xrealloc(s->doubts, (s->nr_doubts + 1) * sizeof(*s->doubts));
+	s->doubts[s->nr_doubts++] = new;
 }
 
 enum scan_result space_scan(const struct space *s, const struct map *m, struct pageset *present,

@@ -33,6 +33,11 @@ struct copies {
 	uint64_t *hash; /* of each page as it was sent; 0: never.  NULL (terabytes of a sparse file): all go each time */
 };
 
+struct doubt {
+	uint64_t found_ns;
+	struct pageset pages;
+};
+
 struct space {
 	uint32_t nr;	/* on the wire; never reused */
 	pid_t pid, vpid;
@@ -56,9 +61,12 @@ struct space {
 	 * of one that a torn text (maps_read) lacked, whose pages have been dropped there. */
 	struct pageset fresh;
 	/* It has files open with O_DIRECT or an aio ring: a device may still have been writing into
-	 * pages when they were armed.  So what one scan found is sent again with the next. */
+	 * pages when they were armed.  So what one scan found is sent again with the next, and at the freeze, for as long
+	 * as such a transfer may be on its way (mem/direct.h). */
 	bool direct;
-	struct pageset doubt; /* found by the last scan; of direct ones only */
+	struct doubt *doubts; /* found by the last scans, the oldest first; of direct ones only */
+	size_t nr_doubts;
+	struct pageset doubt; /* at the freeze: all of them */
 	struct pageset shared;	/* at the freeze, if it shall be kept: see family.h */
 	pid_t *sharers;		/* vpids of other processes with the same memory */
 	size_t nr_sharers;
@@ -97,6 +105,12 @@ const struct copies *space_find_copies(const struct space *s, const struct map *
 /* scan_private; what is fresh is dirty, too. */
 enum scan_result space_scan(const struct space *s, const struct map *m, struct pageset *present,
 			    struct pageset *dirty);
+
+/* After a scan of a direct one: what it found is in doubt, and what was in doubt is added to s->dirty. `flying`: before the scan
+ * a transfer may have been under way. */
+void space_doubt(struct space *s, bool flying);
+/* Adds all that is in doubt. */
+void space_add_doubts(const struct space *s, struct pageset *to);
 
 /* Is the content of this mapping ours? */
 bool space_covers(const struct map *m);

@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "mem/direct.h"
 #include "mem/scan.h"
 #include "mem/soft.h"
 #include "mem/track_priv.h"
@@ -183,18 +184,6 @@ void scan_views(struct track *t, struct space *s, bool arm)
 	}
 }
 
-/* See space.direct: what the scan before found joins, what this one found is for the next. */
-void space_doubt(struct space *s)
-{
-	own_pageset struct pageset before = PAGESET_INIT;
-
-	if (!s->direct)
-		return;
-	pageset_move(&before, &s->doubt);
-	pageset_add_set(&s->doubt, &s->dirty);
-	pageset_add_set(&s->dirty, &before);
-}
-
 static int send_dirty(const struct space *s, struct sender *to, struct err *e)
 {
 	const struct batch_from from = space_from(s);
@@ -258,7 +247,7 @@ static int compare_copies(struct space *s, const struct map *m, struct sender *t
  * Dirty pages of one address space, armed again; without its views.  They are sent meanwhile: a page is armed shortly
  * before it is read, so a program that writes everywhere has its fault only in pages that have gone already.
  */
-static int scan_space(struct space *s, struct sender *to, uint64_t *scan_ns, struct err *e)
+static int scan_space(struct space *s, bool flying, struct sender *to, uint64_t *scan_ns, struct err *e)
 {
 	pageset_clear(&s->dirty);
 	for (size_t i = 0; i < s->maps.n; i++) {
@@ -272,7 +261,7 @@ static int scan_space(struct space *s, struct sender *to, uint64_t *scan_ns, str
 	}
 	if (!s->direct)
 		return 0;
-	space_doubt(s);
+	space_doubt(s, flying);
 	return to ? send_dirty(s, to, e) : 0;
 }
 
@@ -357,7 +346,7 @@ static int scan_and_send(struct track *t, struct sender *to, struct track_round 
 		uint64_t began;
 
 		if (announce_space(t, s, to, e) < 0 ||
-		    (t->soft ? send_dirty(s, to, e) : scan_space(s, to, &r->scan_ns, e)) < 0)
+		    (t->soft ? send_dirty(s, to, e) : scan_space(s, t->flying, to, &r->scan_ns, e)) < 0)
 			return -1;
 		began = clock_ns();
 		if (!t->soft)
@@ -375,6 +364,24 @@ static uint64_t pages_sent(struct sender *s)
 	return st.data_pages + st.zero_pages;
 }
 
+static bool any_direct(const struct track *t)
+{
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		if (t->spaces[i]->direct)
+			return true;
+	return false;
+}
+
+uint64_t track_doubted(const struct track *t)
+{
+	uint64_t pages = 0;
+
+	for (size_t i = 0; i < t->nr_spaces; i++)
+		for (size_t k = 0; k < t->spaces[i]->nr_doubts; k++)
+			pages += t->spaces[i]->doubts[k].pages.pages;
+	return pages;
+}
+
 int track_round(struct track *t, struct sender *s, struct track_round *r, struct err *e)
 {
 	uint64_t began = clock_ns(), sent = pages_sent(s), looked;
@@ -389,6 +396,7 @@ int track_round(struct track *t, struct sender *s, struct track_round *r, struct
 		return -1;
 	if (dropped && sender_sync(s, NULL, e) < 0)
 		return -1;
+	t->flying = any_direct(t) && direct_under_way();
 	for (size_t i = 0; i < t->nr_spaces; i++)
 		renew_smaps(t->spaces[i]);
 	looked = clock_ns();
@@ -427,7 +435,7 @@ int track_arm(struct track *t, struct err *e)
 	for (size_t i = 0; !t->soft && i < t->nr_spaces; i++) {
 		uint64_t ns = 0;
 
-		if (scan_space(t->spaces[i], NULL, &ns, e) < 0)
+		if (scan_space(t->spaces[i], false, NULL, &ns, e) < 0)
 			return -1;
 		scan_views(t, t->spaces[i], true);
 	}

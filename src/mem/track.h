@@ -83,6 +83,10 @@ void track_close(struct track *t); /* NULL is fine */
 /* One round while the container runs.  Looks for new processes first. */
 int track_round(struct track *t, struct sender *s, struct track_round *r, struct err *e);
 
+/* Pages that the freeze has to send again because a device may still be writing into them; after a round.  They become
+ * fewer by further ones: at once when nothing is under way, else within some seconds. */
+uint64_t track_doubted(const struct track *t);
+
 /* How many pages would a round send now?  Nothing is armed or sent (--dry-run asks twice
  * around a pause, after track_arm).  With soft-dirty bits an estimate: nobody is stopped for it. */
 int track_arm(struct track *t, struct err *e);

@@ -24,6 +24,7 @@ struct track {
 	unsigned rounds;
 	uint64_t scanned_ns; /* when the scan before began */
 	bool keep_shared;    /* see track_keep_shared */
+	bool flying;	     /* see space_doubt; of the round under way */
 	bool frozen;	     /* track_frozen was called since the last round */
 	uint64_t early_pages; /* sent by it */
 
@@ -62,8 +63,6 @@ unsigned track_threads(const struct track *t);
 
 /* track.c */
 int announce_space(struct track *t, struct space *s, struct sender *to, struct err *e);
-/* After a scan of a space: see space.direct. */
-void space_doubt(struct space *s);
 /* Scans all shared views of a space into the objects' dirty sets. */
 void scan_views(struct track *t, struct space *s, bool arm);
 /* Sends what shared objects owe, after all views were scanned. */

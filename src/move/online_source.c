@@ -28,6 +28,9 @@ enum {
 	STOP_MS = 2000,
 	WAIT_ID = 34,
 	FOLLOW_LEAST_MS = 20000, /* nobody is harmed by waiting */
+	SETTLE_TRIES = 24,
+	SETTLE_MS = 500,
+	SETTLE_PAGES = 4096, /* sent again in some ms */
 };
 
 void online_fini(struct online *o)
@@ -345,6 +348,20 @@ static int look_without_rounds(struct source *s, struct err *e)
 	return save_look(s->online.save, s->online.track, false, e);
 }
 
+/* Where devices are always writing somewhere, what they may still write into is known only with time (mem/direct.h). */
+static int let_doubts_settle(struct source *s, struct err *e)
+{
+	struct online *o = &s->online;
+
+	for (int i = 0; i < SETTLE_TRIES && track_doubted(o->track) > SETTLE_PAGES; i++) {
+		struct track_round r;
+
+		if (cancel_sleep_ms(SETTLE_MS, e) < 0 || one_round(s, &r, false, e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
 int online_step_memory(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
@@ -382,7 +399,7 @@ int online_step_memory(void *ctx, struct err *e)
 		return err_hint(e, "allow more with --max-downtime, or leave out "
 				   "--require-realtime");
 	}
-	return 0;
+	return let_doubts_settle(s, e);
 }
 
 /* What is mounted inside a memory file system is not its content. */
