@@ -179,6 +179,11 @@ int freezer_freeze(struct freezer *f, int timeout_ms, struct err *e)
 	}
 }
 
+int freezer_control_fd(const struct freezer *f)
+{
+	return f->control;
+}
+
 int freezer_guard_fd(const struct freezer *f)
 {
 	return f->guard.pid > 0 ? f->guard.in : -1;

@@ -56,6 +56,9 @@ int freezer_order(struct freezer *f, struct err *e);
 /* Are all stopped now? 1, 0, or -1. */
 int freezer_is_frozen(struct freezer *f, struct err *e);
 
+/* Open on the file that freezes and thaws, for a CRIU in the cgroup's namespace, which may not write it if it opens it itself: borrowed. */
+int freezer_control_fd(const struct freezer *f);
+
 /* The guard's pipe, for a process that it shall wait for as for us: borrowed; -1: there is no guard. */
 int freezer_guard_fd(const struct freezer *f);
 

@@ -25,6 +25,7 @@
 #include "criu/mountnotes.h"
 #include "criu/mm.h"
 #include "criu/save_mend.h"
+#include "criu/shim_text.h"
 #include "criu/shimdir.h"
 #include "criu/sockopts.h"
 #include "criu/shimtest.h"
@@ -97,8 +98,8 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 {
 	own_strv struct strv env = STRV_INIT;
 	own_free char *cgroupns = xasprintf("/proc/%d/ns/cgroup", (int)s->init);
-	const int guard = freezer_guard_fd(&s->freezer);
-	struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = &guard, .n_fds = 1,
+	const int fds[] = { freezer_guard_fd(&s->freezer), freezer_control_fd(&s->freezer) };
+	struct criu_opts o = { .netns = netns, .cgroupns = cgroupns, .fds = fds, .n_fds = array_len(fds),
 			       .outlive = s->memory != SAVE_SHIM };
 
 	if (s->memory == SAVE_SHIM) {
@@ -111,6 +112,7 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 		s->shim = shimdir_open(&env, NULL);
 	}
 	if (s->shim >= 0) {
+		strv_addf(&env, SHIM_FREEZER "=%d", fds[1]);
 		o.preload = shim_library();
 		o.env = (const char *const *)env.item;
 	}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /*
- * criu-shim.so in the one `criu swrk` that dumps (in the one that restores: shim_restore.c; in both: shim_ptrace.c).
+ * criu-shim.so in the one `criu swrk` that dumps (further: shim_freezer.c; in the one that restores: shim_restore.c; in both:
+ * shim_ptrace.c).
  *
  * CRIU looks at memory in ways whose cost grows with its size, inside the
  * freeze.  What the agent knows already is answered here:

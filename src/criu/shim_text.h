@@ -38,6 +38,9 @@
  */
 #define SHIM_RESERVED (1u << 27)
 
+/* In the environment of a CRIU that dumps: the number of a descriptor, open on the container's freezer (shim_freezer.c). */
+#define SHIM_FREEZER "PMIGRATE_FREEZER"
+
 /* In the kernel's order for each queue, which comes as a whole: that of a thread, and that of its process. */
 struct shim_signal {
 	uint32_t tid; /* as the server sees it */
