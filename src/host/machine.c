@@ -121,7 +121,8 @@ static unsigned cgroup_mode(void)
 	return 1;
 }
 
-static char *machine_id(void)
+/* The name, for machines that were woken from one snapshot have been booted as one. */
+static char *machine_id(const char *hostname)
 {
 	own_free char *boot = proc_text("/proc/sys/kernel/random/boot_id");
 	char net[64] = "", pid[64] = "";
@@ -131,7 +132,7 @@ static char *machine_id(void)
 		net[0] = '\0';
 	if (readlink("/proc/self/ns/pid", pid, sizeof(pid) - 1) < 0)
 		pid[0] = '\0';
-	return xasprintf("%s %s %s", boot, net, pid);
+	return xasprintf("%s %s %s %s", boot, net, pid, hostname);
 }
 
 void machine_look(struct machine *m)
@@ -147,7 +148,7 @@ void machine_look(struct machine *m)
 	m->hostname = xstrdup(u.nodename);
 	m->arch = xstrdup(u.machine);
 	m->kernel = xstrdup(u.release);
-	m->id = machine_id();
+	m->id = machine_id(m->hostname);
 	m->cpus = cpus > 0 ? (uint32_t)cpus : 0;
 	m->memory = meminfo(mem, "MemTotal:");
 	m->memory_free = meminfo(mem, "MemAvailable:");

@@ -13,7 +13,7 @@
 
 struct machine {
 	char *hostname;	     /* owned, all of them */
-	char *id;	     /* boot, network and process namespace: equal = the same server */
+	char *id;	     /* boot, network and process namespace, name: equal = the same server */
 	char *arch;	     /* "x86_64" */
 	char *kernel;	     /* release */
 	struct strv cpu_flags;
