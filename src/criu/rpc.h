@@ -35,9 +35,6 @@ struct criu_opts {
 	bool outlive;		/* does not die with us; idle it ends all the same, as its socket closes */
 };
 
-/* CRIU's numbers as one: 4.2 -> 40200, 4.2.1 -> 40201. */
-enum { CRIU_OLDEST = 40200 };
-
 /*
  * Blocks until the process is started, not until it is ready.  It dies with the
  * thread that started it, if not `outlive`.

@@ -12,7 +12,6 @@
 #include "base/own.h"
 #include "base/prio.h"
 #include "criu/obstacles.h"
-#include "criu/rpc.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
 #include "move/fault.h"
@@ -59,27 +58,6 @@ bool online_wanted(const void *ctx)
 
 /* ---- preflight ---- */
 
-static int criu_is_here(struct findings *found, const struct source *s)
-{
-	struct err why = ERR_INIT;
-	int version = 0;
-
-	if (criu_version(NULL, &version, &why) < 0) {
-		findings_fail(found, s->job, 0, false, "criu", ERR_UNSUPPORTED,
-			      "install criu 4.2 or newer on both servers", "%s", why.msg);
-		return -1;
-	}
-	if (version < CRIU_OLDEST) {
-		findings_fail(found, s->job, 0, false, "criu", ERR_UNSUPPORTED,
-			      "install criu 4.2 or newer", "criu %d.%d is too old",
-			      version / 10000, version / 100 % 100);
-		return -1;
-	}
-	findings_note(found, FINDING_PASS, "criu", "criu %d.%d.%d", version / 10000,
-		      version / 100 % 100, version % 100);
-	return 0;
-}
-
 static size_t obstacles_blocking(const struct obstacles *obs)
 {
 	size_t n = 0;
@@ -118,7 +96,6 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 			      s->ops->name);
 		return 0;
 	}
-	criu_is_here(found, s);
 	if (s->ops->parts(&s->ct, &parts, e) < 0 ||
 	    look_for_obstacles(&obs, &parts, e) < 0)
 		return -1;

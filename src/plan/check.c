@@ -11,6 +11,7 @@
 
 #include "base/own.h"
 #include "base/parse.h"
+#include "criu/version.h"
 #include "plan/address.h"
 #include "plan/cpu.h"
 
@@ -183,16 +184,35 @@ static void check_modules(const struct ask *a)
 			      "file systems and modules in use are there");
 }
 
-static void check_criu_end(const struct ask *a, const struct facts *f)
+static char *criu_text(uint32_t v)
 {
-	if (!f->criu_version)
-		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED,
-			      "install CRIU 4.2 or newer there, or leave --online out",
-			      "%s has no CRIU", f->hostname);
-	else if (f->criu_problem && *f->criu_problem)
+	return v % 100 ? xasprintf("%u.%u.%u", v / 10000, v / 100 % 100, v % 100) :
+			 xasprintf("%u.%u", v / 10000, v / 100 % 100);
+}
+
+/* The version first: what an old one says of this kernel helps nobody.  May it be used? */
+static bool check_criu_end(const struct ask *a, const struct facts *f)
+{
+	own_free char *hint = xasprintf(CRIU_HINT ", or leave --online out", f->hostname);
+	own_free char *version = criu_text(f->criu_version);
+	bool unwell = f->criu_problem && *f->criu_problem;
+
+	if (!f->criu_version && unwell)
+		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, hint,
+			      "CRIU on %s does not start: %s", f->hostname, f->criu_problem);
+	else if (!f->criu_version)
+		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, hint, "%s has no CRIU",
+			      f->hostname);
+	else if (f->criu_version < CRIU_OLDEST)
+		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, hint,
+			      "CRIU %s on %s is too old: " CRIU_WANTED " is needed", version, f->hostname);
+	else if (unwell)
 		findings_fail(a->out, a->j, NODEPS_CAPABILITIES, false, "criu",
-			      ERR_UNSUPPORTED, "see `criu check` there", "CRIU on %s: %s",
+			      ERR_UNSUPPORTED, "see `criu check` there", "CRIU %s on %s: %s", version,
 			      f->hostname, f->criu_problem);
+	else
+		findings_note(a->out, FINDING_PASS, "criu", "CRIU %s on %s", version, f->hostname);
+	return f->criu_version >= CRIU_OLDEST;
 }
 
 static void check_criu(const struct ask *a)
@@ -201,9 +221,7 @@ static void check_criu(const struct ask *a)
 
 	if (!a->n->online)
 		return;
-	check_criu_end(a, a->here);
-	check_criu_end(a, a->there);
-	if (!here || !there)
+	if (check_criu_end(a, a->here) + check_criu_end(a, a->there) < 2)
 		return;
 	if (there < here)
 		findings_fail(a->out, a->j, NODEPS_CPT_IMAGE_VERSION, false,

@@ -21,6 +21,7 @@
 #include "base/path.h"
 #include "base/spawn.h"
 #include "criu/rpc.h"
+#include "criu/version.h"
 #include "engine/conf.h"
 #include "engine/template.h"
 #include "engine/vz_grants.h"
@@ -201,22 +202,31 @@ static void take_mounts(pid_t pid, struct strv *out)
 	}
 }
 
-/* 0: there is none. */
-static uint32_t criu_here(void)
+/* From `criu --version`, which works where nothing else of it does; 0: it does not say. */
+static uint32_t criu_says(void)
 {
-	int version = 0;
+	own_free char *text = NULL;
+	unsigned n[3] = { 0, 0, 0 };
+	const char *at;
 
-	return criu_version(NULL, &version, NULL) == 0 && version > 0 ? (uint32_t)version : 0;
+	if (spawn_read(spawn_argv("criu", "--version"), NULL, 4096, CRIU_CHECK_MS, &text, NULL, NULL) < 0)
+		return 0;
+	at = strstr(text, "Version: ");
+	if (!at || sscanf(at, "Version: %3u.%2u.%2u", &n[0], &n[1], &n[2]) < 2)
+		return 0;
+	return n[0] * 10000 + n[1] * 100 + n[2];
 }
 
-/* What `criu check` has against this kernel, or "". */
-static char *criu_check(void)
+/* Version 0 without a problem: there is none.  An old one is not asked what it can do here. */
+static void take_criu(struct facts *f)
 {
 	struct err e = ERR_INIT;
+	int version = 0;
 
-	if (spawn_run(spawn_argv("criu", "check"), CRIU_CHECK_MS, &e) == 0)
-		return xstrdup("");
-	return xstrdup(e.msg);
+	f->criu_version = criu_version(NULL, &version, &e) == 0 && version > 0 ? (uint32_t)version : criu_says();
+	if (f->criu_version >= CRIU_OLDEST && e.code == ERR_NONE)
+		spawn_run(spawn_argv("criu", "check"), CRIU_CHECK_MS, &e);
+	f->criu_problem = xstrdup(spawn_has("criu") ? e.msg : "");
 }
 
 /* What the move will start at the other end beside the engine's and CRIU. */
@@ -287,8 +297,6 @@ int need_gather(const struct job *j, const struct ct *ct, const struct ct_desc *
 		memcg_read(&memory, pid);
 		out->memory_used = memory.used;
 	}
-	if (j->online)
-		out->criu_version = criu_here();
 	take_programs(ct, out);
 	strv_addv(&out->cpu_flags, (const char *const *)m.cpu_flags.item);
 	machine_fini(&m);
@@ -532,9 +540,7 @@ int facts_gather(const struct need *n, const struct ct_desc *d, struct facts *ou
 	take_addresses(n, out);
 	take_licences(out);
 	take_vz(n, out);
-	if (n->online) {
-		out->criu_version = criu_here();
-		out->criu_problem = criu_check();
-	}
+	if (n->online)
+		take_criu(out);
 	return d ? take_home(n, d, out, e) : 0;
 }

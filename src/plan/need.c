@@ -47,7 +47,6 @@ void need_put(struct buf *b, const struct need *n)
 	buf_put_u64(b, n->memory_limit);
 	buf_put_u64(b, n->memory_used);
 	buf_put_u32(b, n->cpus);
-	buf_put_u32(b, n->criu_version);
 	codec_put_text(b, n->ostemplate);
 	codec_put_list(b, &n->templates);
 	codec_put_list(b, &n->technologies);
@@ -78,7 +77,6 @@ int need_get(struct reader *r, struct need *n, struct err *e)
 	n->memory_limit = get_u64(r);
 	n->memory_used = get_u64(r);
 	n->cpus = get_u32(r);
-	n->criu_version = get_u32(r);
 	n->ostemplate = codec_get_text(r);
 	codec_get_list(r, &n->templates);
 	codec_get_list(r, &n->technologies);

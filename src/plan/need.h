@@ -32,7 +32,6 @@ struct need {
 	uint64_t memory_limit;	/* bytes; 0: none */
 	uint64_t memory_used;	/* bytes, now; 0 when stopped */
 	uint32_t cpus;		/* CPUS or what CPULIMIT rounds up to; 0: none */
-	uint32_t criu_version;	/* of the source: 40200 = 4.2; 0: none */
 	char *ostemplate;	/* without the leading '.', or NULL */
 	struct strv templates;
 	struct strv technologies; /* as the configuration says */

@@ -145,7 +145,22 @@ config ''
 on b mv /usr/sbin/criu /usr/sbin/criu.off
 online 57
 expect_out 'failed: criu: b has no CRIU'
+expect_out 'run pmigrate-criu on b'
 online 57 -f
+for version in 3.17.1 4.1; do
+	put b /usr/sbin/criu <<-END
+		#!/bin/sh
+		[ "\$1" != --version ] || { echo "Version: $version"; exit 0; }
+		echo "Error (criu/vdso.c:1): Unexpected rt vDSO area bounds" >&2; exit 1
+	END
+	on b chmod 755 /usr/sbin/criu
+	online 57
+	expect_out "failed: criu: CRIU $version on b is too old: CRIU 4.2 or newer is needed\$"
+	expect_no_out 'vDSO'
+done
+put b /usr/sbin/criu <<<'garbage'
+online 57
+expect_out 'failed: criu: CRIU on b does not start: '
 put b /usr/sbin/criu <<'END'
 #!/bin/sh
 [ "$1" != check ] || { echo "Error (cr-check.c:1): no wheels" >&2; exit 1; }

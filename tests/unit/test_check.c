@@ -140,7 +140,9 @@ static void no_module(struct bed *b) { words(&b->there.modules, "autofs4"); }
 static void no_criu(struct bed *b) { b->there.criu_version = 0; }
 static void no_criu_here(struct bed *b) { b->here.criu_version = 0; }
 static void criu_unwell(struct bed *b) { replace(&b->there.criu_problem, "no memfd"); }
-static void criu_older(struct bed *b) { b->there.criu_version = 40100; }
+static void criu_stuck(struct bed *b) { b->there.criu_version = 0; replace(&b->there.criu_problem, "killed"); }
+static void criu_old(struct bed *b) { b->there.criu_version = 31701; replace(&b->there.criu_problem, "vdso"); }
+static void criu_older(struct bed *b) { b->here.criu_version = 40300; }
 static void no_cpu(struct bed *b) { words(&b->n.cpu_flags, "avx512f avx fpu"); }
 static void other_cgroup(struct bed *b) { b->there.cgroup = CGROUP_HYBRID; }
 static void no_tech(struct bed *b) { words(&b->n.technologies, "x86_64 cowdir"); }
@@ -183,6 +185,8 @@ static const struct {
 	{ no_criu, "criu", ERR_UNSUPPORTED, 0, false, true },
 	{ no_criu_here, "criu", ERR_UNSUPPORTED, 0, false, true },
 	{ criu_unwell, "criu", ERR_UNSUPPORTED, NODEPS_CAPABILITIES, false, true },
+	{ criu_stuck, "criu", ERR_UNSUPPORTED, 0, false, true },
+	{ criu_old, "criu", ERR_UNSUPPORTED, 0, false, true },
 	{ criu_older, "cpt_image_version", ERR_CPT_VERSION, NODEPS_CPT_IMAGE_VERSION, false,
 	  true },
 	{ no_cpu, "cpu_check", ERR_CPU, NODEPS_CPU_CHECK, true, true },
