@@ -93,6 +93,12 @@ void bar_text(const struct bar *b, uint64_t bytes, uint64_t total, size_t column
 	if (known)
 		at += (size_t)snprintf(out + at, size - at, "%3u%%  ", (unsigned)(share * 100));
 	snprintf(out + at, size - at, "%s", text);
-	if (columns < size)
-		out[columns] = '\0';
+	/* Whole words: the ETA goes first, then the speed. */
+	while (strlen(out) > columns) {
+		char *cut = NULL;
+
+		for (char *p = out; (p = strstr(p, "  ")); p += strspn(p, " "))
+			cut = p;
+		out[cut ? (size_t)(cut - out) : columns] = '\0';
+	}
 }

@@ -18,7 +18,7 @@
 #include "cli/bar.h"
 #include "cli/watch.h"
 
-enum { LABEL = 22, COLUMNS_DEFAULT = 80, LINE = 1400 };
+enum { LABEL = 22, WHAT = 32, TOOK = 12, COLUMNS_DEFAULT = 80, LINE = 1400 };
 
 struct screen {
 	FILE *to, *errors;
@@ -151,6 +151,7 @@ static void screen_phase_end(void *arg, enum phase p, bool ok)
 {
 	struct screen *s = arg;
 	char took[24], bytes[24], what[80] = "";
+	int room = WHAT;
 
 	s->in_phase = false;
 	text_ms(took, (double)(clock_ns() - s->begun_ns) / 1e6);
@@ -161,7 +162,11 @@ static void screen_phase_end(void *arg, enum phase p, bool ok)
 			 s->items == 1 ? "" : "s");
 	else if (s->bytes)
 		snprintf(what, sizeof(what), "%s", bytes);
-	say(s, s->to, "  %-*s%-32s%12s", LABEL, phase_text(p), what, ok ? took : "failed");
+	if (s->live && columns(s) < LABEL + WHAT + TOOK + 3)
+		room = columns(s) > LABEL + TOOK + 3 ? (int)columns(s) - LABEL - TOOK - 3 : 0;
+	if ((int)strlen(what) >= room) /* a narrow terminal: the bytes, or nothing */
+		snprintf(what, sizeof(what), "%s", (int)strlen(bytes) < room ? bytes : "");
+	say(s, s->to, "  %-*s%-*s%*s", LABEL, phase_text(p), room, what, TOOK, ok ? took : "failed");
 }
 
 static void screen_round(void *arg, const struct event_round *r)
@@ -237,6 +242,7 @@ static void screen_prediction(void *arg, const struct prediction *p)
 static void say_downtime(struct screen *s, const struct account *a)
 {
 	char down[24], line[LINE];
+	double sum = 0;
 	size_t n;
 
 	text_ms(down, a->downtime_ms);
@@ -244,10 +250,13 @@ static void say_downtime(struct screen *s, const struct account *a)
 	for (size_t i = 0; i < a->n_parts && n < sizeof(line); i++) {
 		char part[24];
 
+		sum += a->part[i].ms;
 		text_ms(part, a->part[i].ms);
 		n += (size_t)snprintf(line + n, sizeof(line) - n, "%s%s %s", i ? ", " : ": ",
 				      a->part[i].name, part);
 	}
+	if (sum > a->downtime_ms * 1.05 && n < sizeof(line))
+		snprintf(line + n, sizeof(line) - n, " (some at the same time)");
 	say(s, s->to, "%s", line);
 }
 

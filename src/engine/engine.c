@@ -197,8 +197,14 @@ int engine_find(const char *spec, const struct engine_ops **ops, struct ct *out,
 	const char *colon = strchr(spec, ':');
 	own_free char *engine = colon ? xstrndup(spec, (size_t)(colon - spec)) : NULL;
 	struct err why = ERR_INIT;
+	char host[256] = "";
 
-	if (engine && engine_by_name(engine))
+	if (engine && (!engine_by_name(engine) || !engine_by_name(engine)->present())) {
+		gethostname(host, sizeof(host) - 1);
+		err_set(e, ERR_LAYOUT, "%s has no engine %s", host, engine);
+		return err_hint(e, "leave the prefix out: `pctl list` shows its containers");
+	}
+	if (engine)
 		spec = colon + 1;
 	for (size_t i = 0; engines[i]; i++) {
 		if (spec == (colon ? colon + 1 : NULL) &&
@@ -212,8 +218,9 @@ int engine_find(const char *spec, const struct engine_ops **ops, struct ct *out,
 		if (why.code != ERR_ABSENT)
 			goto fail;
 	}
-	err_set(&why, ERR_ABSENT, "there is no container '%s' on this server", spec);
-	err_hint(&why, "`pctl list` shows the containers of this server");
+	gethostname(host, sizeof(host) - 1);
+	err_set(&why, ERR_ABSENT, "there is no container '%s' on %s", spec, host);
+	err_hint(&why, "`pctl list -a` shows the containers of a server");
 fail:
 	if (e)
 		*e = why;

@@ -68,9 +68,42 @@ static int find(struct source *s, struct err *e)
 	return s->ops->find(name, &s->ct, e);
 }
 
+/* It is not here: did we move it away?  The journals know, for a month. */
+static int say_where_it_went(const char *name, struct err *e)
+{
+	own_free char *host = NULL;
+	char **ids = NULL;
+
+	if (journal_list(ROLE_SOURCE, &ids, NULL) < 0)
+		return -1;
+	for (size_t i = 0; ids[i]; i++) { /* the newest is the last */
+		own_free char *id = ids[i];
+		const char *ct, *called, *to;
+		struct journal *j;
+		bool live;
+
+		if (journal_peek(id, ROLE_SOURCE, &j, &live, NULL) < 0)
+			continue;
+		ct = journal_get(j, "ct");
+		called = journal_get(j, "name");
+		to = journal_get(j, "host");
+		if (to && journal_get_state(j) == JOURNAL_DONE &&
+		    ((ct && !strcmp(ct, name)) || (called && !strcmp(called, name)))) {
+			free(host);
+			host = xstrdup(to);
+		}
+		journal_free(j);
+	}
+	free(ids);
+	return host ? err_hint(e, "it was moved to %s", host) : -1;
+}
+
 int source_find(struct source *s, struct err *e)
 {
-	if (find(s, e) < 0 || s->ops->state(&s->ct, &s->was, e) < 0)
+	if (find(s, e) < 0)
+		return e->code == ERR_ABSENT && s->job->src_kind == KIND_CONTAINER ?
+			       say_where_it_went(s->job->src.name, e) : -1;
+	if (s->ops->state(&s->ct, &s->was, e) < 0)
 		return -1;
 	if (s->job->src_kind == KIND_VM && s->was == CT_HELD) {
 		err_set(e, ERR_UNSUPPORTED, "virtual machine %s is paused", s->ct.id);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "move/journal.h"
 #include "move/live.h"
@@ -37,6 +38,11 @@ static void say_json(const struct teller *t, const struct journal *j, enum journ
 	const char *ct = journal_get(j, "ct");
 	own_free char *line = NULL;
 
+	char time[32];
+
+	clock_text(time, clock_real_ns());
+	cJSON_AddStringToObject(o, "event", "migration");
+	cJSON_AddStringToObject(o, "time", time);
 	cJSON_AddStringToObject(o, "migration", journal_id(j));
 	cJSON_AddStringToObject(o, "role", role == ROLE_SOURCE ? "source" : "destination");
 	cJSON_AddStringToObject(o, "container", ct ? ct : "");

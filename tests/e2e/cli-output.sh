@@ -84,6 +84,35 @@ on a sh -c 'rm -rf /vz/private/101.migrated* /etc/vz/conf/101.conf.migrated*'
 expect_exit 1 on a pmigrate c 101 c root@b --batch --nothing
 expect_out '^\{"event":"finish","ok":false,"exit":1,'
 
+# ---- status --batch, too
+on a pmigrate status --all --batch >"$TEST_DIR/batch"
+python3 - "$TESTS/../doc/batch-schema.json" "$TEST_DIR/batch" <<'END' || fail "status --batch does not keep to its schema"
+import json, sys
+kinds = {k["title"]: k for k in json.load(open(sys.argv[1]))["oneOf"]}
+lines = [json.loads(l) for l in open(sys.argv[2])]
+assert lines
+for l in lines:
+    k = kinds[l["event"]]
+    assert set(k["required"]) <= set(l) <= set(k["properties"]), l
+    assert l["state"] in k["properties"]["state"]["enum"], l
+END
+
+# ---- narrow terminals: a phase is a line
+for columns in 60 40 200; do
+	from=$(where_is) to=$([ "$from" = a ] && echo b || echo a)
+	expect_exit 0 on "$from" env TERM=xterm TYPING_COLUMNS=$columns python3 -c "$(<"$TESTS/lab/typing.py")" -- \
+		pmigrate c 101 c "root@$to" -r yes --limit 2M
+	python3 - "$OUT" $columns <<'END' || fail "lines of phases wrap at $columns columns"
+import re, sys
+phases = [l for l in re.split("[\r\n]", open(sys.argv[1]).read()) if re.match("  (Check|Copy|Stop|Prepar|Letting|Retir)", l)]
+assert len(phases) > 6, phases
+for l in phases:
+    l = l.replace("\x1b[K", "")
+    assert len(l) <= int(sys.argv[2]) and not re.search("ETA ?$|ETA [0-9.]+ ?$", l), l
+END
+done
+[ "$(where_is)" = a ] || home
+
 # ---- a terminal: bars, rates and the time left, drawn over each other
 PYTHONDONTWRITEBYTECODE=1 python3 - "$LAB" "$TEST_DIR/lab" <<'END' >"$TEST_DIR/tty" || fail "a move on a terminal"
 import os, pty, sys
@@ -94,6 +123,13 @@ END
 tr '\r' '\n' <"$TEST_DIR/tty" >"$OUT"
 expect_out '^  Copying files +\[=*>? *\] +[0-9]+%  [0-9.]+ [KM]iB( of [0-9.]+ [KM]iB)?  [0-9.]+ [KM]iB/s  ETA '
 home
+
+# ---- an engine that is not there; where one is that is not here
+expect_exit 37 on a pmigrate c podman:101 c root@b
+expect_out 'a has no engine podman'
+expect_exit 10 on a pmigrate c root@b/first c root@a
+expect_out "there is no container 'first' on b"
+expect_out 'it was moved to a$'
 
 # ---- errors say what, where, what to do; the exit code tells the check; all findings at once
 on b sh -c 'mkdir -p /etc/vz/licenses && echo "ct_total=0" >/etc/vz/licenses/one'
