@@ -100,6 +100,29 @@ static bool is_local(const struct ifaddrs *list, const char *address)
 	return false;
 }
 
+int addresses_here(struct strv *out, struct err *e)
+{
+	struct ifaddrs *list = NULL;
+
+	if (getifaddrs(&list) < 0)
+		return err_sys(e, "cannot list the network addresses");
+	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
+		char text[INET6_ADDRSTRLEN];
+		const void *raw;
+
+		if (!i->ifa_addr ||
+		    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
+			continue;
+		raw = i->ifa_addr->sa_family == AF_INET
+			      ? (const void *)&((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr
+			      : (const void *)&((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr;
+		if (inet_ntop(i->ifa_addr->sa_family, raw, text, sizeof(text)))
+			strv_add(out, text);
+	}
+	freeifaddrs(list);
+	return 0;
+}
+
 /* The one spelling of an address; false when it is none. */
 static bool canonical(const char *address, char out[INET6_ADDRSTRLEN])
 {

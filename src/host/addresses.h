@@ -14,6 +14,9 @@
 /* Names of all interfaces. */
 int addresses_interfaces(struct strv *out, struct err *e);
 
+/* All addresses of the thread's network namespace, as text without prefix length. */
+int addresses_here(struct strv *out, struct err *e);
+
 /* Of `ask` (IPv4 and IPv6 as text, without prefix length) those that are an address
  * of an interface here, or have a host route (/32, /128) without a gateway: a
  * container of this server answers them.  Adds them to *out. */

@@ -4,7 +4,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ifaddrs.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
@@ -13,6 +12,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "host/addresses.h"
 #include "host/sysctl.h"
 
 enum { FLOW_MAX = 1500, FLOWS_MAX_BYTES = 64 << 20 };
@@ -134,7 +134,7 @@ static bool travels(struct flows *fl, const struct flow *f)
 
 	if (family != AF_INET && family != AF_INET6)
 		return false;
-	if (!fl->addresses.n)
+	if (fl->all)
 		return true;
 	if (!among(&fl->addresses, family, f->orig.src) &&
 	    !among(&fl->addresses, family, f->orig.dst) &&
@@ -293,29 +293,6 @@ static int on_flow(void *arg, const struct nlmsghdr *h)
 	return 0;
 }
 
-static int addresses_here(struct strv *out, struct err *e)
-{
-	struct ifaddrs *list = NULL;
-
-	if (getifaddrs(&list) < 0)
-		return err_sys(e, "cannot list the network addresses");
-	for (struct ifaddrs *i = list; i; i = i->ifa_next) {
-		char text[INET6_ADDRSTRLEN];
-		const void *raw;
-
-		if (!i->ifa_addr ||
-		    (i->ifa_addr->sa_family != AF_INET && i->ifa_addr->sa_family != AF_INET6))
-			continue;
-		raw = i->ifa_addr->sa_family == AF_INET
-			      ? (const void *)&((struct sockaddr_in *)(void *)i->ifa_addr)->sin_addr
-			      : (const void *)&((struct sockaddr_in6 *)(void *)i->ifa_addr)->sin6_addr;
-		if (inet_ntop(i->ifa_addr->sa_family, raw, text, sizeof(text)))
-			strv_add(out, text);
-	}
-	freeifaddrs(list);
-	return 0;
-}
-
 static int count_flows(void *arg)
 {
 	*(long *)arg = sysctl_number("net/netfilter/nf_conntrack_count", 0);
@@ -332,6 +309,7 @@ int flows_open(struct flows *f, const char *netns, const struct strv *addresses,
 	if (netns ? netns_call(f->ns_fd, count_flows, &n, e) < 0 : count_flows(&n) < 0)
 		return -1;
 	f->used = n > 0;
+	f->all = !addresses;
 	if (!f->used)
 		return 0;
 	for (size_t i = 0; addresses && i < addresses->n; i++)

@@ -25,7 +25,8 @@
 
 struct flows {
 	int ns_fd;		/* -1: the host's own namespace; owned */
-	struct strv addresses;	/* of the container; empty: all flows */
+	struct strv addresses;	/* of the container */
+	bool all;		/* whatever the addresses */
 	struct strv here;	/* addresses of the host itself */
 	struct nl events;
 	bool used;		/* something tracks connections there */
@@ -34,7 +35,7 @@ struct flows {
 
 #define FLOWS_INIT { .ns_fd = -1, .events = NL_INIT }
 
-/* netns: a file, or NULL for the host's own; addresses NULL: all that are tracked in it. */
+/* netns: a file, or NULL for the host's own; addresses NULL: all that are tracked in it (none in the list: none). */
 int flows_open(struct flows *f, const char *netns, const struct strv *addresses, struct err *e);
 void flows_close(struct flows *f);
 

@@ -52,6 +52,25 @@ static bool number_hops(const struct netlinks *l, uint8_t *hops, size_t len)
 	return true;
 }
 
+/* Nobody else has it: it was proven where it comes from.  IFA_FLAGS counts where both are there (net/ipv6/addrconf.c). */
+static void no_duplicates(struct ifaddrmsg *address, uint8_t *data, size_t at, size_t len)
+{
+	address->ifa_flags |= IFA_F_NODAD;
+	while (at + sizeof(struct rtattr) <= len) {
+		struct rtattr *a = (struct rtattr *)(void *)(data + at);
+		uint32_t flags;
+
+		if (a->rta_len < sizeof(*a) || at + a->rta_len > len)
+			return;
+		if (a->rta_type == IFA_FLAGS && RTA_PAYLOAD(a) == sizeof(flags)) {
+			memcpy(&flags, RTA_DATA(a), sizeof(flags));
+			flags |= IFA_F_NODAD;
+			memcpy(RTA_DATA(a), &flags, sizeof(flags));
+		}
+		at += RTA_ALIGN(a->rta_len);
+	}
+}
+
 /* The request that adds or takes away an item; false: it names an interface that is not here. */
 static bool request_of(struct nl_msg *m, const struct netlinks *l, const struct netroute_item *it,
 		       bool add)
@@ -71,9 +90,8 @@ static bool request_of(struct nl_msg *m, const struct netlinks *l, const struct 
 
 		if (!number_of(l, &address->ifa_index))
 			return false;
-		/* Nobody else has it: it was proven where it comes from. */
 		if (address->ifa_family == AF_INET6)
-			address->ifa_flags |= IFA_F_NODAD;
+			no_duplicates(address, data, at, it->len);
 	}
 	while (it->kind == NETROUTE_ROUTE && at + sizeof(struct rtattr) <= it->len) {
 		struct rtattr *a = (struct rtattr *)(void *)(data + at);

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/spawn.h"
+#include "host/filtertext.h"
 #include "host/sysctl.h"
 
 enum {
@@ -30,6 +31,7 @@ enum {
 
 void netstate_fini(struct netstate *s)
 {
+	links_fini(&s->links);
 	netroutes_fini(&s->routes);
 	for (size_t i = 0; i < s->n_set; i++) {
 		free(s->set[i].path);
@@ -186,6 +188,16 @@ static int has_legacy(void *arg)
 	return 0;
 }
 
+/* At both ends: named before, and not believed. */
+static int filters_are_fine(const struct netstate *s, struct err *e)
+{
+	if ((!s->nft || filtertext_nft_is_fine(s->nft)) && (!s->ipt4 || filtertext_ipt_is_fine(s->ipt4)) &&
+	    (!s->ipt6 || filtertext_ipt_is_fine(s->ipt6)))
+		return 0;
+	err_set(e, ERR_UNSUPPORTED, "a name or a comment in the packet filters would be taken for an order");
+	return err_hint(e, "look at it in the container (nft list ruleset, iptables-legacy-save) and remove it");
+}
+
 static int take_filters(struct netstate *s, int ns_fd, const char *netns, struct err *e)
 {
 	struct legacy old = { false, false };
@@ -197,8 +209,9 @@ static int take_filters(struct netstate *s, int ns_fd, const char *netns, struct
 		return -1;
 	if (old.v4 && run_inside(netns, spawn_argv("iptables-legacy-save", "-c"), NULL, &s->ipt4, e) < 0)
 		return -1;
-	return old.v6 ? run_inside(netns, spawn_argv("ip6tables-legacy-save", "-c"), NULL, &s->ipt6, e)
-		      : 0;
+	if (old.v6 && run_inside(netns, spawn_argv("ip6tables-legacy-save", "-c"), NULL, &s->ipt6, e) < 0)
+		return -1;
+	return filters_are_fine(s, e);
 }
 
 int netstate_programs(struct strv *out, const char *netns, struct err *e)
@@ -222,7 +235,7 @@ static int put_filters(const struct netstate *s, int ns_fd, const char *netns, s
 {
 	bool tables;
 
-	if (has_tables(ns_fd, &tables, e) < 0)
+	if (filters_are_fine(s, e) < 0 || has_tables(ns_fd, &tables, e) < 0)
 		return -1;
 	if (tables || (s->nft && *s->nft)) {
 		own_free char *text = xasprintf("flush ruleset\n%s", s->nft ? s->nft : "");
@@ -246,7 +259,7 @@ int netstate_take(struct netstate *out, const char *netns, struct err *e)
 	own_fd int fd = open_ns(netns, e);
 
 	*out = (struct netstate)NETSTATE_INIT;
-	if (fd >= 0 && netroutes_read(&out->routes, fd, NULL, e) == 0 &&
+	if (fd >= 0 && links_read(&out->links, fd, e) == 0 && netroutes_read(&out->routes, fd, NULL, e) == 0 &&
 	    netns_call(fd, read_settings, out, e) == 0 && take_filters(out, fd, netns, e) == 0)
 		return 0;
 	netstate_fini(out);
@@ -257,7 +270,8 @@ int netstate_apply(const struct netstate *s, const char *netns, struct err *e)
 {
 	own_fd int fd = open_ns(netns, e);
 
-	return fd < 0 || netns_call(fd, write_settings, (void *)(uintptr_t)s, e) < 0 ||
+	/* The settings of IPv6 depend on the MTU. */
+	return fd < 0 || links_apply(&s->links, fd, e) < 0 || netns_call(fd, write_settings, (void *)(uintptr_t)s, e) < 0 ||
 			       netroutes_apply(&s->routes, fd, e) < 0 ||
 			       put_filters(s, fd, netns, e) < 0
 		       ? err_wrap(e, "the network of the container")
@@ -288,6 +302,7 @@ int netstate_strangers(struct strv *out, const char *netns, const struct strv *k
 
 void netstate_put(struct buf *b, const struct netstate *s)
 {
+	links_put(b, &s->links);
 	netroutes_put(b, &s->routes);
 	buf_put_u32(b, (uint32_t)s->n_set);
 	for (size_t i = 0; i < s->n_set; i++) {
@@ -310,8 +325,11 @@ int netstate_get(struct reader *r, struct netstate *out, struct err *e)
 	uint32_t n;
 
 	*out = (struct netstate)NETSTATE_INIT;
-	if (netroutes_get(r, &out->routes, e) < 0)
-		return -1;
+	links_get(r, &out->links);
+	if (r->bad || netroutes_get(r, &out->routes, e) < 0) {
+		netstate_fini(out);
+		return err_set(e, ERR_PROTO, "the state of a network cannot be understood");
+	}
 	n = get_u32(r);
 	r->bad |= n > SETTINGS_MAX;
 	for (uint32_t i = 0; i < n && !r->bad; i++) {
@@ -335,7 +353,7 @@ int netstate_get(struct reader *r, struct netstate *out, struct err *e)
 
 int netwatch_open(struct netwatch *w, const char *netns, struct err *e)
 {
-	static const uint32_t routes = RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE |
+	static const uint32_t routes = RTMGRP_LINK | RTMGRP_TC | RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV4_RULE |
 				       RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE |
 				       1u << (RTNLGRP_IPV6_RULE - 1);
 	own_fd int fd = open_ns(netns, e);

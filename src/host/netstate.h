@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * host/netstate.h - what the processes of a container made of their network namespace:
- * addresses, routes, rules, settings (sysctl), packet filters.  CRIU does not see it (the namespace
+ * addresses, routes, rules, settings (sysctl), packet filters, and what it set on its interfaces (host/links.h).  CRIU does not see it (the namespace
  * is made beforehand at the destination, by the engine), so it travels as a message of ours.
  *
  * Interfaces that were made inside do not travel: netstate_strangers names them before.
- * Traffic control and neighbour tables of the inside do not travel either.
+ * Traffic control of the inside does not travel, but for the simplest kinds, nor do neighbours that it has learned (host/neighs.h).
  */
 #ifndef HOST_NETSTATE_H
 #define HOST_NETSTATE_H
@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/strv.h"
+#include "host/links.h"
 #include "host/netlink.h"
 #include "host/netroutes.h"
 
@@ -23,6 +24,7 @@ struct netstate_setting {
 };
 
 struct netstate {
+	struct links links;
 	struct netroutes routes;
 	struct netstate_setting *set;
 	size_t n_set;
@@ -31,7 +33,7 @@ struct netstate {
 	char *ipt6;
 };
 
-#define NETSTATE_INIT { .routes = NETROUTES_INIT }
+#define NETSTATE_INIT { .links = LINKS_INIT, .routes = NETROUTES_INIT }
 #define own_netstate __attribute__((cleanup(netstate_fini)))
 void netstate_fini(struct netstate *s);
 
@@ -51,7 +53,7 @@ void netstate_put(struct buf *b, const struct netstate *s);
 /* Leaves *out empty on failure. */
 int netstate_get(struct reader *r, struct netstate *out, struct err *e);
 
-/* Notices changes of addresses, routes, rules and packet filters from its opening on.
+/* Notices changes of interfaces, addresses, routes, rules and packet filters from its opening on.
  * Settings change without a sound. */
 struct netwatch {
 	struct nl route, filter;

@@ -158,7 +158,7 @@ int online_step_freeze(void *ctx, struct err *e)
 	struct source *s = ctx;
 	struct online *o = &s->online;
 
-	if (origin_freeze(&s->origin, o->lazy, e) < 0)
+	if (online_net_refresh(s, e) < 0 || origin_freeze(&s->origin, o->lazy, e) < 0)
 		return -1;
 	cancel_allow_pause(false);
 	online_be_gentle(s, false);

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "move/online_net.h"
 
+#include <fcntl.h>
+#include <string.h>
+
 #include "base/log.h"
 #include "base/own.h"
+#include "host/addresses.h"
 #include "move/source.h"
 #include "wire/frame.h"
 #include "wire/proto.h"
@@ -58,15 +62,60 @@ static void check_state(const struct source *s, const struct ct_parts *parts,
 
 	if (netstate_take(&state, parts->netns, &why) < 0)
 		findings_fail(found, s->job, 0, false, "network", why.code, why.hint, "%s", why.msg);
+	for (size_t i = 0; i < state.links.n; i++) {
+		if (links_discipline_stays(&state.links.v[i]))
+			findings_note(found, FINDING_NOTE, "network",
+				      "the queueing discipline %s of %s inside does not move; it can be made there again",
+				      state.links.v[i].discipline, state.links.v[i].name);
+	}
 }
 
-static void check_flows(const struct source *s, struct findings *found)
+struct inside {
+	struct strv addresses;
+	struct err *e;
+};
+
+static int addresses_inside(void *arg)
 {
+	struct inside *i = arg;
+
+	return addresses_here(&i->addresses, i->e);
+}
+
+static bool is_own_business(const char *address)
+{
+	return !strncmp(address, "127.", 4) || !strcmp(address, "::1") || !strncmp(address, "fe80:", 5);
+}
+
+/* Those of the config, and those that it has given itself (DHCP), but for any that the server itself has. */
+static int all_addresses(const struct source *s, const char *netns, struct strv *out, struct err *e)
+{
+	own_fd int ns = open(netns, O_RDONLY | O_CLOEXEC);
+	own_strv struct strv here = STRV_INIT;
+	struct inside in = { .addresses = STRV_INIT, .e = e };
+	int ret = ns < 0 ? err_sys(e, "cannot open %s", netns) : netns_call(ns, addresses_inside, &in, e);
+
+	if (ret == 0)
+		ret = addresses_here(&here, e);
+	strv_addv(out, (const char *const *)s->desc.addresses.item);
+	for (size_t i = 0; ret == 0 && i < in.addresses.n; i++) {
+		const char *one = in.addresses.item[i];
+
+		if (!is_own_business(one) && !strv_has(&here, one) && !strv_has(out, one))
+			strv_add(out, one);
+	}
+	strv_fini(&in.addresses);
+	return ret;
+}
+
+static void check_flows(const struct source *s, const struct ct_parts *parts, struct findings *found)
+{
+	own_strv struct strv addresses = STRV_INIT;
 	struct flows f = FLOWS_INIT;
 	own_buf struct buf b = BUF_INIT;
 	struct err why = ERR_INIT;
 
-	if (flows_open(&f, NULL, &s->desc.addresses, &why) < 0 || flows_take(&f, &b, &why) < 0)
+	if (all_addresses(s, parts->netns, &addresses, &why) < 0 || flows_open(&f, NULL, &addresses, &why) < 0 || flows_take(&f, &b, &why) < 0)
 		findings_fail(found, s->job, 0, false, "network", why.code, why.hint, "%s", why.msg);
 	else if (f.translated)
 		findings_note(found, FINDING_NOTE, "network",
@@ -79,7 +128,7 @@ void online_net_check(const struct source *s, const struct ct_parts *parts, stru
 {
 	check_strangers(s, parts, found);
 	check_state(s, parts, found);
-	check_flows(s, found);
+	check_flows(s, parts, found);
 }
 
 /* ---- source ---- */
@@ -127,10 +176,12 @@ int online_net_send(struct source *s, struct err *e)
 {
 	struct online_net *n = &s->online.net;
 	own_buf struct buf b = BUF_INIT, host = BUF_INIT, inside = BUF_INIT;
+	own_strv struct strv addresses = STRV_INIT;
 
 	/* Listening first: what changes while it is read is read again. */
 	if (netwatch_open(&n->watch, s->online.parts.netns, e) < 0 ||
-	    flows_open(&n->host, NULL, &s->desc.addresses, e) < 0 ||
+	    all_addresses(s, s->online.parts.netns, &addresses, e) < 0 ||
+	    flows_open(&n->host, NULL, &addresses, e) < 0 ||
 	    flows_open(&n->inside, s->online.parts.netns, NULL, e) < 0 ||
 	    put_state(s, &b, e) < 0 || flows_take(&n->host, &host, e) < 0 ||
 	    flows_take(&n->inside, &inside, e) < 0)
@@ -156,6 +207,21 @@ int online_net_send_news(struct source *s, struct err *e)
 	buf_put_bytes(&b, host.data, host.len);
 	buf_put_bytes(&b, inside.data, inside.len);
 	return send_text(s, &b, false, e);
+}
+
+int online_net_refresh(struct source *s, struct err *e)
+{
+	static const struct buf none = BUF_INIT;
+	struct online_net *n = &s->online.net;
+	own_buf struct buf b = BUF_INIT;
+
+	if (!netwatch_changed(&n->watch))
+		return 0;
+	if (put_state(s, &b, e) < 0)
+		return -1;
+	buf_put_bytes(&b, none.data, none.len);
+	buf_put_bytes(&b, none.data, none.len);
+	return send_text(s, &b, true, e);
 }
 
 /* ---- frozen: silence, and connections that nobody has ---- */

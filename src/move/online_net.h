@@ -46,6 +46,8 @@ void online_net_check(const struct source *s, const struct ct_parts *parts,
 		      struct findings *found);
 /* Everything, and applied there when it returns. */
 int online_net_send(struct source *s, struct err *e);
+/* Shortly before the freeze: what has changed since, so that it need not be read and made so in it. */
+int online_net_refresh(struct source *s, struct err *e);
 /* Frozen and cut off: looks for changes, silences it, and begins to take its closed connections. */
 int online_net_quiet(struct source *s, struct err *e);
 /* It will run on here: all as it was.  Fine when nothing was done. */

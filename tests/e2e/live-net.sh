@@ -42,7 +42,14 @@ must inside a sh -ec "echo 0 >/proc/sys/net/netfilter/nf_conntrack_tcp_loose
 	ip addr add $MORE/32 dev venet0
 	ip route add 10.99.0.0/16 via 169.254.1.1 dev venet0
 	ip rule add from $MORE table 7
-	echo 33 >/proc/sys/net/ipv4/ip_default_ttl"
+	echo 33 >/proc/sys/net/ipv4/ip_default_ttl
+	ip link set venet0 mtu 1400 txqueuelen 77 allmulticast on alias text
+	ip link property add dev venet0 altname other
+	ip -6 addr add fd77::210/128 dev venet0 nodad
+	tc qdisc replace dev venet0 root pfifo limit 77
+	ip neigh replace 169.254.1.77 lladdr 02:00:00:00:00:77 dev venet0 nud permanent"
+links() { inside "$1" sh -c 'ip -d link show dev venet0 | grep -oE "<[^>]*>|mtu [0-9]*|qlen [0-9]*|allmulti [0-9]*|alias .*|altname .*"; ip neigh show nud permanent | sort; tc qdisc show dev venet0; ip -6 addr show dev venet0 | grep fd77::210'; }
+links a >"$TEST_DIR/links"
 wait_for 10 on c redis-cli -h $IP ping
 
 for way in 'a b' 'b a'; do
@@ -54,6 +61,7 @@ for way in 'a b' 'b a'; do
 	client_stop c
 	expect_eq "$(inside "$to" nft -s list ruleset | grep -c 'ct state established,related')" 1 "its filter on $to"
 	expect_eq "$(inside "$to" cat /proc/sys/net/ipv4/ip_default_ttl)" 33 "its setting on $to"
+	links "$to" | diff "$TEST_DIR/links" - || fail "its interface on $to"
 	expect_eq "$(inside "$to" ip -o addr show venet0 | grep -c "$MORE")" 1 "its second address on $to"
 	expect_eq "$(inside "$to" ip route show 10.99.0.0/16 | grep -c venet0)" 1 "its route on $to"
 	expect_eq "$(inside "$to" ip rule show | grep -c "from $MORE lookup 7")" 1 "its rule on $to"

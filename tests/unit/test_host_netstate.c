@@ -22,6 +22,7 @@
 
 #include "base/own.h"
 #include "base/spawn.h"
+#include "host/filtertext.h"
 #include "host/flows.h"
 #include "host/netstate.h"
 
@@ -209,7 +210,7 @@ static int flows_in_child(void)
 {
 	struct flows from = FLOWS_INIT, to = FLOWS_INIT;
 	own_buf struct buf b = BUF_INIT, b2 = BUF_INIT;
-	own_strv struct strv mine = STRV_INIT;
+	own_strv struct strv mine = STRV_INIT, none = STRV_INIT;
 	struct err e = ERR_INIT;
 	size_t refused = 0;
 	int ret = make_both();
@@ -257,6 +258,10 @@ static int flows_in_child(void)
 	buf_clear(&b);
 	check(flows_take(&from, &b, &e) == 0 && b.len == 0);
 	flows_close(&from);
+	/* no address is not all of them */
+	check(flows_open(&from, FROM, &none, &e) == 0);
+	check(flows_take(&from, &b, &e) == 0 && b.len == 0);
+	flows_close(&from);
 	check(flows_apply(TO, "\0\0\0\5abcde", 9, &refused, NULL) < 0);
 	return 0;
 }
@@ -287,9 +292,40 @@ static void test_flows(void **state)
 	in_child(flows_in_child);
 }
 
+static void test_filter_texts(void **state)
+{
+	static const char *const fine_nft[] = {
+		"table ip x {\n\tchain includes {\n\t\ttcp dport 80 accept\n\t}\n}\n",
+		"table inet t {\n\tset include-list {\n\t\ttype ipv4_addr\n\t}\n}\n",
+		"add rule x y comment \"they include all\"",
+	};
+	static const char *const bad_nft[] = {
+		"include \"/etc/shadow\"", "table ip x {\ninclude \"/x\"\n}", "table ip a\n\t include  \"/x\" {",
+		"table ip a { include '/x'", "counter; include\t\"/x\"",
+	};
+	static const char *const fine_ipt[] = {
+		"*filter\n:INPUT ACCEPT [0:0]\n-A INPUT -s 10.0.0.0/8 -m comment --comment \"a/b\" -j ACCEPT\nCOMMIT\n", "",
+	};
+	static const char *const bad_ipt[] = {
+		"-A INPUT -m ../../vz/private/1/x -j ACCEPT\n", "-A INPUT -j /x\n", "-A INPUT \"-m\" \"../x\"\n",
+		"-A INPUT --match=../x\n", "-A INPUT -m../x\n", ":x\n-A INPUT -g a/b - [0:0]\n",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < array_len(fine_nft); i++)
+		assert_true(filtertext_nft_is_fine(fine_nft[i]));
+	for (size_t i = 0; i < array_len(bad_nft); i++)
+		assert_false(filtertext_nft_is_fine(bad_nft[i]));
+	for (size_t i = 0; i < array_len(fine_ipt); i++)
+		assert_true(filtertext_ipt_is_fine(fine_ipt[i]));
+	for (size_t i = 0; i < array_len(bad_ipt); i++)
+		assert_false(filtertext_ipt_is_fine(bad_ipt[i]));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_filter_texts),
 		cmocka_unit_test(test_state),
 		cmocka_unit_test(test_flows),
 	};
