@@ -93,6 +93,17 @@ const char *ext_mount_inside(const struct ext_mount *m, const char *below)
 										  NULL;
 }
 
+bool ext_mount_is_node(const char *root)
+{
+	static const char *const nodes[] = { "/null", "/zero", "/full", "/random", "/urandom", "/tty" };
+
+	for (size_t i = 0; i < array_len(nodes); i++) {
+		if (strcmp(root, nodes[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 static const struct ext_mount *whole_of(const struct ext_mounts *l, uint64_t dev)
 {
 	for (size_t i = 0; i < l->n; i++) {

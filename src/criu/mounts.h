@@ -60,6 +60,9 @@ static inline bool ext_mount_is_external(const struct ext_mount *m)
 	return m->kind != MOUNT_OTHER;
 }
 
+/* May a mount be this node of the server's own /dev?  "/null": those that each server has and each container may use. */
+bool ext_mount_is_node(const char *root);
+
 /* The mount point of `m` relative to `below` ("/dev/pts", "/dev" -> "pts"); NULL when it is
  * not below it. */
 const char *ext_mount_inside(const struct ext_mount *m, const char *below);

@@ -153,7 +153,8 @@ static const struct named_rule sockets[] = {
 	{ "UDP-Lite", { NULL, NULL, false } },	{ "UDPLITEv6", { NULL, NULL, false } },
 	{ "UNIX*", { NULL, NULL, false } },	{ "NETLINK", { NULL, NULL, false } },
 	{ "PACKET", { NULL, NULL, false } },	{ "RAW", { NULL, NULL, false } },
-	{ "RAWv6", { NULL, NULL, false } },
+	{ "RAWv6", { NULL, NULL, false } },	{ "PING", { NULL, NULL, false } },
+	{ "PINGv6", { NULL, NULL, false } },
 	{ "MPTCP*",
 	  { "MPTCP sockets cannot be moved",
 	    "set net.mptcp.enabled=0 in the container (Go: GODEBUG=multipathtcp=0) and restart "

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -41,6 +42,21 @@ char *obstacles_proc_text(pid_t pid, const char *name, size_t max)
 	char *text = NULL;
 
 	return file_read(AT_FDCWD, path, max, &text, NULL, NULL) < 0 ? NULL : text;
+}
+
+int obstacles_stat(int dir, const char *path, struct stat *st)
+{
+	struct statx sx;
+
+	if (statx(dir, path, AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_BASIC_STATS, &sx) < 0)
+		return -1;
+	*st = (struct stat){ .st_dev = makedev(sx.stx_dev_major, sx.stx_dev_minor),
+			     .st_ino = sx.stx_ino,
+			     .st_mode = sx.stx_mode,
+			     .st_nlink = sx.stx_nlink,
+			     .st_blksize = sx.stx_blksize,
+			     .st_blocks = (blkcnt_t)sx.stx_blocks };
+	return 0;
 }
 
 /* "descriptor 7: anon_inode:bpf-prog" twice, but for the number. */
@@ -299,7 +315,7 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 	}
 	look_at_modes(l, pid, fd, link, object);
 	look_at_mount_of(l, pid, fd, link);
-	if (strstr(link, " (deleted)") && fstatat(dir, fd, &st, 0) == 0)
+	if (strstr(link, " (deleted)") && obstacles_stat(dir, fd, &st) == 0)
 		look_at_deleted(l, pid, link, &st, object);
 }
 
@@ -324,7 +340,7 @@ static void look_at_mapped(struct look *l, pid_t pid, const char *name, unsigned
 	own_free char *object = xasprintf("mapping: %s", name);
 	struct stat st;
 
-	if (stat(path, &st) == 0)
+	if (obstacles_stat(AT_FDCWD, path, &st) == 0)
 		look_at_deleted(l, pid, name, &st, object);
 }
 
@@ -339,8 +355,9 @@ static void look_at_huge(struct look *l, pid_t pid, const char *name, unsigned l
 	struct statfs fs;
 	bool huge = false;
 
-	/* Its block size is the huge page's; the file system type is asked only then. */
-	if (stat(path, &st) == 0 && st.st_blksize >= 1 << 20)
+	/* Its block size is the huge page's; the file system type is asked only then, and not of one that a server far away may
+	 * have to answer for. */
+	if (obstacles_stat(AT_FDCWD, path, &st) == 0 && st.st_blksize >= 1 << 20 && !obstacles_is_remote(l, st.st_dev))
 		huge = statfs(path, &fs) == 0 && fs.f_type == HUGETLBFS_MAGIC;
 	rule = obstacle_of_mapping(name, huge);
 	if (!rule)

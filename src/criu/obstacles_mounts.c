@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 
 #include "base/own.h"
 #include "criu/mountnotes.h"
+#include "criu/mounts.h"
 #include "criu/obstacles_priv.h"
 
 /* The mounts of all namespaces, each by its text; the first process's is the first. */
@@ -44,7 +46,7 @@ static bool shown_by_another(const struct seen_mounts *all, const struct mountin
 static bool is_ours(const struct mountinfo *m)
 {
 	return strcmp(m->at, "/") == 0 || strncmp(m->type, "cgroup", 6) == 0 || strcmp(m->type, "devtmpfs") == 0 ||
-	       strcmp(m->root, "/null") == 0;
+	       ext_mount_is_node(m->root);
 }
 
 static void look_at_mount(struct look *l, const struct seen_mounts *all, pid_t pid, const struct mountinfo *m)
@@ -68,6 +70,21 @@ static void look_at_mount(struct look *l, const struct seen_mounts *all, pid_t p
 	if (mountinfo_has(m->options, "idmapped") &&
 	    idmap_find(&map, pid, m, l->init, &all->note[0], NULL) < 0)
 		obstacles_found(l, pid, &mapped, object);
+}
+
+bool obstacles_is_remote(const struct look *l, dev_t dev)
+{
+	own_free char *copy = xstrdup(l->mounts);
+	struct mountinfo m;
+	char *rest;
+
+	for (rest = copy; mountinfo_next(&rest, &m, NULL) > 0;) {
+		const struct obstacle_rule *r = obstacle_of_fs(m.type);
+
+		if (makedev(m.major, m.minor) == dev && r)
+			return r->blocks;
+	}
+	return false;
 }
 
 /* CRIU finds the file by its handle, which a tmpfs understands only for mounts that CRIU made itself. */

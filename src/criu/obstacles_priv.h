@@ -3,7 +3,9 @@
 #ifndef CRIU_OBSTACLES_PRIV_H
 #define CRIU_OBSTACLES_PRIV_H
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <sys/stat.h>
 
 #include "criu/obstacles.h"
 #include "criu/peers.h"
@@ -33,6 +35,11 @@ void obstacles_found(struct look *l, pid_t pid, const struct obstacle_rule *r, c
 char *obstacles_proc_text(pid_t pid, const char *name, size_t max);
 /* Of its namespace of that kind; 0: it is gone. */
 uint64_t obstacles_ns_inode(pid_t pid, const char *name);
+
+/* As far as it is known here: a server of a network file system that is dead is not waited for. */
+int obstacles_stat(int dir, const char *path, struct stat *st);
+/* Is this the device of a mounted file system that cannot be moved anyway, such as NFS? */
+bool obstacles_is_remote(const struct look *l, dev_t dev);
 
 /* Each mount namespace once; its text is kept. */
 void obstacles_take_mounts(struct look *l, pid_t pid);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
+#include "base/strv.h"
 #include "criu/cgroups.h"
 
 #define PLACES_DIR "/run/pmigrate/places"
@@ -50,7 +51,10 @@ static char *place_of(const struct places *p, const struct ext_mounts *l, size_t
 	case MOUNT_CGROUP:
 		return cgroups_dir(like, *m->options ? m->options : NULL, e);
 	case MOUNT_SERVER:
-		return xasprintf("/dev%s", m->root);
+		if (ext_mount_is_node(m->root))
+			return xasprintf("/dev%s", m->root);
+		err_set(e, ERR_UNSUPPORTED, "mount %s shows %s, which no server lends", m->at, m->root);
+		return NULL;
 	case MOUNT_OTHER:
 		return xstrdup("");
 	case MOUNT_MEMORY:
@@ -86,27 +90,32 @@ fail:
 	return -1;
 }
 
-/* The directories on the way, and the last part. */
+/* The directories on the way, and the last part; by no link, for what lies there is the container's. */
 static int make_point(int root, const char *path, bool is_file, struct err *e)
 {
-	own_free char *copy = xstrdup(path);
-	own_fd int fd = -1;
+	own_strv struct strv parts = STRV_INIT;
+	own_fd int at = fcntl(root, F_DUPFD_CLOEXEC, 3);
 
 	if (!path_is_clean(path))
 		return err_set(e, ERR_PROTO, "the mount point %s is odd", path);
-	for (char *slash = copy; (slash = strchr(slash, '/')); slash++) {
-		*slash = '\0';
-		if (mkdirat(root, copy, 0755) < 0 && errno != EEXIST)
-			return err_sys(e, "cannot make the mount point %s", copy);
-		*slash = '/';
+	strv_split(&parts, path, "/");
+	for (size_t i = 0; i < parts.n; i++) {
+		const char *name = parts.item[i];
+		const bool file = is_file && i + 1 == parts.n;
+		int next;
+
+		if (!file && mkdirat(at, name, 0755) < 0 && errno != EEXIST)
+			return err_sys(e, "cannot make the mount point %s", path);
+		if (file && mknodat(at, name, S_IFREG | 0644, 0) < 0 && errno != EEXIST)
+			return err_sys(e, "cannot make the mount point %s", path);
+		if (file)
+			return 0;
+		next = path_open_beneath(at, name, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+		if (next < 0)
+			return err_sys(e, "cannot make the mount point %s", path);
+		close_fd(&at);
+		at = next;
 	}
-	if (is_file) {
-		fd = path_open_beneath(root, path, O_CREAT | O_WRONLY | O_NONBLOCK, 0644);
-		return fd < 0 && errno != ENXIO && errno != EEXIST ?
-			       err_sys(e, "cannot make the mount point %s", path) : 0;
-	}
-	if (mkdirat(root, path, 0755) < 0 && errno != EEXIST)
-		return err_sys(e, "cannot make the mount point %s", path);
 	return 0;
 }
 

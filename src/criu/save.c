@@ -173,6 +173,11 @@ const struct ext_mounts *save_mounts(const struct save *s)
 	return &s->mounts;
 }
 
+void save_ghosts(struct save *s, uint64_t ghost_max)
+{
+	s->ghost_max = ghost_max;
+}
+
 pid_t save_criu(const struct save *s)
 {
 	return criu_pid(s->criu);

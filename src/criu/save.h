@@ -58,6 +58,9 @@ const struct ext_mounts *save_mounts(const struct save *s);
 /* Reads them anew: the list of before is invalid then.  Not behind LIVE_ARM, for both ends need the same. */
 int save_read_mounts(struct save *s, struct err *e);
 
+/* The largest deleted file has grown to this since; before save_begin. */
+void save_ghosts(struct save *s, uint64_t ghost_max);
+
 /* The process of CRIU. */
 pid_t save_criu(const struct save *s);
 

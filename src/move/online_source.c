@@ -83,6 +83,25 @@ static int look_for_obstacles(struct obstacles *obs, const struct ct_parts *part
 	}
 }
 
+/* What has begun since the check: copying may have taken hours. The container runs on, untouched. */
+static int refuse_obstacles(struct source *s, uint64_t *ghost_max, struct err *e)
+{
+	own_obstacles struct obstacles obs = OBSTACLES_INIT;
+
+	if (look_for_obstacles(&obs, &s->online.parts, e) < 0)
+		return -1;
+	for (size_t i = 0; i < obs.n; i++) {
+		own_free char *text = obs.v[i].blocks ? obstacle_text(&obs.v[i]) : NULL;
+
+		if (!text)
+			continue;
+		err_set(e, ERR_UNSUPPORTED, "it cannot move online any more: %s", text);
+		return err_hint(e, "%s", obs.v[i].remedy);
+	}
+	*ghost_max = obs.ghost_max;
+	return 0;
+}
+
 int online_check(struct source *s, struct findings *found, struct err *e)
 {
 	own_obstacles struct obstacles obs = OBSTACLES_INIT;
@@ -260,11 +279,10 @@ int online_step_ready(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 	struct online *o = &s->online;
-	own_obstacles struct obstacles obs = OBSTACLES_INIT;
+	uint64_t ghost_max = 0;
 	struct save_opts so;
 
-	if (s->ops->parts(&s->ct, &o->parts, e) < 0 ||
-	    obstacles_find(&obs, o->parts.init, o->parts.freezer, e) < 0 ||
+	if (s->ops->parts(&s->ct, &o->parts, e) < 0 || refuse_obstacles(s, &ghost_max, e) < 0 ||
 	    backlog_open(&o->backlog, o->parts.netns, e) < 0)
 		return -1;
 	if ((o->iterate || o->lazy) && track_it(s, true, e) < 0 && online_downgrade(s, e) < 0)
@@ -274,7 +292,7 @@ int online_step_ready(void *ctx, struct err *e)
 				 .netns = o->parts.netns,
 				 .freezer_dir = o->parts.freezer,
 				 .memory = o->track ? SAVE_SHIM : SAVE_WHOLE,
-				 .ghost_max = obs.ghost_max,
+				 .ghost_max = ghost_max,
 				 .enable_fs = criu_trusted_fs,
 				 .cgroups = o->parts.has_cgroups };
 	if (save_prepare(&o->save, &so, e) == 0)
@@ -429,9 +447,13 @@ int online_step_arm(void *ctx, struct err *e)
 	own_frame struct frame f = FRAME_INIT;
 	struct err why = ERR_INIT;
 	struct msg_live_arm m = { .cgroups = o->parts.has_cgroups };
+	uint64_t ghost_max;
 	size_t n = 0;
 	int ret;
 
+	if (refuse_obstacles(s, &ghost_max, e) < 0)
+		return -1;
+	save_ghosts(o->save, ghost_max);
 	/* A session may have begun or ended during the rounds, and its /run/user/UID with it. */
 	if (save_read_mounts(o->save, e) < 0)
 		return -1;

@@ -73,3 +73,21 @@ wait_for 20 on a grep -qs '^ok inotify' /ram/403/zoo/ready
 expect_exit 57 on a pmigrate c 403 c root@b --online --no-progress
 expect_out "inotify.*private area that lies in memory"
 expect_eq "$(on a pctl status 403 --json | grep -c running)" 1 "the state of what watches files in memory"
+
+# What begins while files are copied is found before anything is frozen, too.
+must on a pctl create 404 --ostemplate /templates/mini.tar.zst --ipadd 10.77.4.4 --live-ready no
+put a /vz/private/404/bin/zoo <"$zoo"
+on a chmod 755 /vz/private/404/bin/zoo
+must on a pctl start 404
+first=$(on a runc state 404 | grep '"pid"')
+on_bg a sh -c 'PMIGRATE_FAULT=source.recopy:stop pmigrate c 404 c root@b --online --no-progress & wait $!' # nsenter would stop, too
+stopped() { # is it?
+	on a sh -c 'for p in /proc/[0-9]*; do [ "$(cat $p/comm)" != pmigrate ] || ! grep -q "^State:.T" $p/status || echo "${p#/proc/}"; done 2>/dev/null' | grep .
+}
+wait_for 20 stopped
+on a pctl exec 404 sh -c '/bin/zoo run /zoo event-semaphore </dev/null >/dev/null 2>&1 &'
+wait_for 20 on a grep -qs '^ok event-semaphore' /vz/private/404/zoo/ready
+on a kill -CONT "$(stopped)"
+wait "$bg" && fail "it moved with what cannot be moved"
+grep -q 'any more: event-semaphore.*semaphore' "$bg_out" || { cat "$bg_out" >&2 && fail "the reason is not told"; }
+expect_eq "$(on a runc state 404 | grep '"pid"')" "$first" "the first process of what was refused late"
