@@ -223,6 +223,10 @@ cJSON *event_json_state(const struct final_state *s)
 	event_json_add_text(o, "destination_id", s->destination_id);
 	cJSON_AddBoolToObject(o, "undecided", s->undecided);
 	event_json_add_text(o, "migration", s->migration_id);
+	event_json_add_text(o, "kept", s->kept);
+	event_json_add_text(o, "kept_id", s->kept_id);
+	if (s->kept)
+		add_count(o, "kept_bytes", s->kept_bytes);
 	return o;
 }
 

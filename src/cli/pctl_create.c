@@ -5,6 +5,7 @@
 #include "base/own.h"
 #include "cli/pctl.h"
 #include "engine/vz_create.h"
+#include "engine/vz_kept.h"
 
 static char *dup_arg(const struct pctl_args *a, const char *name)
 {
@@ -81,11 +82,30 @@ int pctl_create(const struct pctl_args *a, struct err *e)
 	return ret;
 }
 
+/* "101.migrated": what a migration left here. */
+static int destroy_kept(const char *id, const char *origin, struct err *e)
+{
+	struct ct kept = CT_INIT;
+	int lock = -1, ret;
+
+	if (vz_kept_find(id, &kept, e) < 0)
+		return err_hint(e, "`pctl list -a` shows what is here");
+	ret = vz_lock(origin, "destroying what is left of it", NULL, &lock, e);
+	if (ret == 0)
+		ret = vz_kept_destroy(&kept, e);
+	vz_unlock(origin, &lock);
+	ct_fini(&kept);
+	return ret;
+}
+
 int pctl_destroy(const struct pctl_args *a, struct err *e)
 {
+	own_free char *origin = vz_kept_origin(a->words.item[0]);
 	struct ct ct = CT_INIT;
 	int lock = -1, ret;
 
+	if (origin)
+		return destroy_kept(a->words.item[0], origin, e);
 	if (pctl_find(a, &ct, e) < 0)
 		return -1;
 	ret = vz_lock(ct.id, "destroying", NULL, &lock, e);

@@ -7,12 +7,14 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "cli/pctl.h"
+#include "engine/vz_kept.h"
 #include "engine/vz_run.h"
 
 /* One container while it is listed. */
 struct row {
 	const struct vz *v;
 	enum ct_state state;
+	bool kept; /* its like here only: it moved away */
 };
 
 static char *of_ctid(const struct row *r)
@@ -22,7 +24,7 @@ static char *of_ctid(const struct row *r)
 
 static char *of_status(const struct row *r)
 {
-	return xstrdup(ct_state_word(r->state));
+	return xstrdup(r->kept ? "migrated" : ct_state_word(r->state));
 }
 
 static char *of_name(const struct row *r)
@@ -39,7 +41,8 @@ static char *of_ip(const struct row *r)
 {
 	own_strv struct strv list = STRV_INIT;
 
-	vz_addresses(r->v, &list);
+	if (!r->kept)
+		vz_addresses(r->v, &list);
 	return list.n ? strv_join(&list, " ") : xstrdup("");
 }
 
@@ -69,7 +72,7 @@ static char *of_root(const struct row *r)
 
 static char *of_live(const struct row *r)
 {
-	return xstrdup(vz_live_profile(r->v) ? "yes" : "no");
+	return xstrdup(r->kept ? "" : vz_live_profile(r->v) ? "yes" : "no");
 }
 
 static char *of_locked(const struct row *r)
@@ -176,6 +179,17 @@ static void print_json(cJSON *json)
 	cJSON_Delete(json);
 }
 
+static void put_row(const struct row *r, struct table *t, cJSON *json)
+{
+	if (json)
+		cJSON_AddItemToArray(json, row_json(r));
+	for (size_t i = 0; !json && i < t->columns; i++) {
+		own_free char *value = t->column[i]->get(r);
+
+		strv_add(&t->cells, value);
+	}
+}
+
 /* Every container that is asked for: into the table, or into json when that is not NULL. */
 static int add_row(const char *id, bool stopped_too, struct table *t, cJSON *json, struct err *e)
 {
@@ -186,15 +200,25 @@ static int add_row(const char *id, bool stopped_too, struct table *t, cJSON *jso
 		return -1;
 	if (!stopped_too && (r.state == CT_STOPPED || r.state == CT_MOUNTED))
 		return 0;
-	if (json) {
-		cJSON_AddItemToArray(json, row_json(&r));
-		return 0;
-	}
-	for (size_t i = 0; i < t->columns; i++) {
-		own_free char *value = t->column[i]->get(&r);
+	put_row(&r, t, json);
+	return 0;
+}
 
-		strv_add(&t->cells, value);
+/* What migrations left behind: with -a, behind the containers. */
+static int add_kept(struct table *t, cJSON *json, struct err *e)
+{
+	struct ct *all;
+	size_t n;
+
+	if (vz_kept_list(&all, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		own_vz struct vz v = { .ct = all[i] };
+		const struct row r = { .v = &v, .state = CT_STOPPED, .kept = true };
+
+		put_row(&r, t, json);
 	}
+	free(all);
 	return 0;
 }
 
@@ -242,6 +266,8 @@ int pctl_list(const struct pctl_args *a, struct err *e)
 		if (add_row(ids.item[i], everyone, &t, json, e) < 0)
 			goto out;
 	}
+	if (pctl_arg(a, "all") && !a->words.n && add_kept(&t, json, e) < 0)
+		goto out;
 	if (json)
 		print_json(take_ptr(&json));
 	else

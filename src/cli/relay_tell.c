@@ -176,6 +176,9 @@ static void tell_state(const cJSON *o, struct events *ev)
 		.destination_id = text_of(o, "destination_id"),
 		.undecided = yes(o, "undecided"),
 		.migration_id = text_of(o, "migration"),
+		.kept = text_of(o, "kept_id") ? text_of(o, "kept") : NULL,
+		.kept_id = text_of(o, "kept_id"),
+		.kept_bytes = count_of(o, "kept_bytes"),
 	};
 
 	event_state(ev, &s);

@@ -303,6 +303,13 @@ static void screen_state(void *arg, const struct final_state *f)
 			     renamed ? " as " : "", renamed ? f->destination_id : "",
 			     f->undecided ? "; undecided: run pmigrate recover " : "",
 			     f->undecided && f->migration_id ? f->migration_id : "");
+	if (f->kept) {
+		char size[24];
+
+		text_bytes(size, f->kept_bytes);
+		say(s, s->to, "  Kept on %s: %s (%s); remove it there: pctl destroy %s", f->source, f->kept, size,
+		    f->kept_id);
+	}
 }
 
 static void screen_error(void *arg, const struct err *e)

@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "engine/vz.h"
+#include "engine/vz_kept.h"
 #include "move/live.h"
 #include "move/local.h"
 #include "move/move.h"
@@ -508,6 +508,8 @@ static const char *state_here(const struct source *s)
 static void tell_state(struct source *s, enum step_outcome outcome, const struct err *why)
 {
 	own_free char *dst = remote_text(&s->job->dst.where);
+	own_free char *kept = xasprintf("%s" VZ_KEPT_SUFFIX, s->ct.private_area);
+	own_free char *kept_id = xasprintf("%s" VZ_KEPT_SUFFIX, s->ct.id);
 	bool unknown = outcome == STEPS_COMMITTED && !s->up_ns;
 	struct final_state f = {
 		.id = s->ct.id,
@@ -524,6 +526,12 @@ static void tell_state(struct source *s, enum step_outcome outcome, const struct
 		.migration_id = s->id,
 	};
 
+	if (outcome == STEPS_DONE && !s->job->readonly && !shall_remove(s) && strcmp(s->ops->name, "vz") == 0 &&
+	    access(kept, F_OK) == 0) {
+		f.kept = kept;
+		f.kept_id = kept_id;
+		f.kept_bytes = s->need.bytes;
+	}
 	event_state(s->ev, &f);
 }
 

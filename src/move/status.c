@@ -5,11 +5,15 @@
  * (move/live.h).
  */
 #include <cjson/cJSON.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "base/parse.h"
+#include "engine/vz_kept.h"
+#include "host/space.h"
 #include "move/journal.h"
 #include "move/live.h"
 #include "move/move.h"
@@ -101,10 +105,39 @@ static int status_role(const struct teller *t, enum journal_role role, struct er
 	return 0;
 }
 
+/* What is left of Containers that moved away; how large takes a walk through each. */
+static int status_kept(const struct teller *t, struct err *e)
+{
+	struct ct *all;
+	size_t n;
+
+	if (vz_kept_list(&all, &n, e) < 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t bytes = 0, names;
+		own_free char *line = NULL;
+		char size[24];
+
+		if (space_used(all[i].private_area, &bytes, &names, NULL) == 0)
+			text_bytes(size, bytes);
+		else
+			snprintf(size, sizeof(size), "no area");
+		line = xasprintf("%s  kept as %s (%s); remove it: pctl destroy %s", all[i].id, all[i].private_area, size,
+				 all[i].id);
+		t->say(t->arg, line);
+		ct_fini(&all[i]);
+	}
+	free(all);
+	return 0;
+}
+
 int status_run(bool all, bool json, void (*say)(void *arg, const char *line), void *arg,
 	       struct err *e)
 {
 	const struct teller t = { all, json, say, arg };
 
-	return status_role(&t, ROLE_SOURCE, e) < 0 || status_role(&t, ROLE_DEST, e) < 0 ? -1 : 0;
+	return status_role(&t, ROLE_SOURCE, e) < 0 || status_role(&t, ROLE_DEST, e) < 0 ||
+			       (all && !json && status_kept(&t, e) < 0) ?
+		       -1 :
+		       0;
 }

@@ -95,6 +95,9 @@ struct final_state {
 	const char *destination_id;
 	bool undecided;		   /* `pmigrate recover` must be run */
 	const char *migration_id;  /* of the journal, or NULL */
+	const char *kept;	   /* what stays at the source, a path there; NULL: nothing */
+	const char *kept_id;	   /* by which pctl knows it */
+	uint64_t kept_bytes;
 };
 
 struct event_ops {

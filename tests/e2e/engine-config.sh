@@ -133,3 +133,22 @@ expect_eq "$(on a sh -c 'ls /vz/private')" "" "left at the source"
 expect_exit 0 on b pmigrate c 101 c root@a -r yes
 expect_exit 0 on a pmigrate c 101 c root@b -r no
 expect_eq "$(on a sh -c 'ls /vz/private')" "101.migrated" "left at the source with -r no"
+expect_out 'Kept on a: /vz/private/101.migrated \([0-9.]+ .iB\); remove it there: pctl destroy 101.migrated'
+
+echo "# what stays behind is told, and goes when asked"
+expect_eq "$(on a pctl list -a -H -o ctid,status,private | tr -s ' ')" "101.migrated migrated /vz/private/101.migrated" "list -a"
+expect_eq "$(on a pctl list -H -o ctid)" "" "list"
+expect_exit 0 on a pctl list -a -j
+expect_out '"status":.*"migrated"'
+expect_exit 0 on a pmigrate status --all
+expect_out '^101.migrated  kept as /vz/private/101.migrated \([0-9.]+ .iB\)'
+expect_eq "$(on a pmigrate status)" "" "status"
+expect_exit 10 on a pctl start 101.migrated
+must on a pctl destroy 101.migrated
+expect_exit 10 on a pctl destroy 101.migrated
+expect_eq "$(on a sh -c 'ls /vz/private; ls /etc/vz/conf | grep 101; :')" "" "left after that"
+expect_exit 0 on b pmigrate c 101 c root@a --batch -r no
+expect_out '"kept":"/vz/private/101.migrated","kept_id":"101.migrated","kept_bytes":[0-9]'
+expect_exit 0 on a pmigrate c 101 c root@b --dry-run
+expect_no_out 'Kept'
+

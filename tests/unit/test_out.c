@@ -101,6 +101,11 @@ static void tell_all(struct events *ev, bool fails)
 				 fails ? "absent" : "running", "102", fails, "m-1" };
 	struct err e = ERR_INIT;
 
+	if (!fails) {
+		s.kept = "/vz/private/101.migrated";
+		s.kept_id = "101.migrated";
+		s.kept_bytes = 4096;
+	}
 	job_init(&job);
 	pass.text = bad.text = xstrdup("some <text> & \"more\"");
 	bad.hint = xstrdup("do this");
