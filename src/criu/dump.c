@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "criu/dump.h"
 
+#include <signal.h>
 #include <stdlib.h>
 
 #include "base/own.h"
 #include "base/strv.h"
 #include "criu/both.h"
+#include "criu/shimdir.h"
 #include "criu/why.h"
 
 static void set_externals(Rpc__Opts *ro, struct strv *keys, const struct ext_mounts *l)
@@ -46,4 +48,55 @@ int criu_dump(struct criu *c, const struct dump_opts *o, struct err *e)
 	}
 	return why_from_log(e, "the state of the container cannot be saved", o->images,
 			    "dump.log", why.msg);
+}
+
+static void *dumping_main(void *arg)
+{
+	struct dumping *d = arg;
+
+	d->ret = criu_dump(d->criu, &d->o, &d->err);
+	atomic_store(&d->ended, true);
+	return NULL;
+}
+
+static bool has_ended(void *arg)
+{
+	return atomic_load(&((struct dumping *)arg)->ended);
+}
+
+int dumping_begin(struct dumping *d, struct criu *c, const struct dump_opts *o, int shim, struct err *e)
+{
+	*d = (struct dumping){ .criu = c, .o = *o, .shim = shim, .gate = -1 };
+	if (shimdir_make_gate(shim, e) < 0)
+		return -1;
+	d->begun = pthread_create(&d->thread, NULL, dumping_main, d) == 0;
+	return d->begun ? 0 : err_set(e, ERR_SYS, "cannot start a thread");
+}
+
+int dumping_go(struct dumping *d, struct err *e)
+{
+	d->gate = shimdir_open_gate(d->shim, has_ended, d, e);
+	if (d->gate < 0 && has_ended(d))
+		return dumping_end(d, e) < 0 ? -1 :
+			       err_set(e, ERR_UNSUPPORTED, "CRIU looked at the container before it was frozen");
+	return d->gate < 0 ? -1 : 0;
+}
+
+int dumping_end(struct dumping *d, struct err *e)
+{
+	pthread_join(d->thread, NULL);
+	d->begun = false;
+	close_fd(&d->gate);
+	if (d->ret < 0 && e)
+		*e = d->err;
+	return d->ret;
+}
+
+void dumping_stop(struct dumping *d)
+{
+	if (d->begun) {
+		kill(criu_pid(d->criu), SIGKILL);
+		dumping_end(d, NULL);
+	}
+	close_fd(&d->gate);
 }

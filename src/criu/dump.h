@@ -5,6 +5,8 @@
 #ifndef CRIU_DUMP_H
 #define CRIU_DUMP_H
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -31,5 +33,34 @@ struct dump_opts {
  * (why.h).
  */
 int criu_dump(struct criu *c, const struct dump_opts *o, struct err *e);
+
+/*
+ * The same in two parts, for a CRIU with the preload library whose directory is `shim`: while the container runs CRIU gets
+ * its request and does what it can before it looks at the container; there it waits.
+ *
+ *	running  dumping_begin      frozen  dumping_go (it looks from now on) ── dumping_end (its answer)
+ */
+struct dumping {
+	struct criu *criu;
+	struct dump_opts o;
+	int shim, gate;
+	bool begun;
+	pthread_t thread;
+	atomic_bool ended;
+	int ret;
+	struct err err;
+};
+
+#define DUMPING_INIT { .gate = -1 }
+
+/* What `o` points to must stay. */
+int dumping_begin(struct dumping *d, struct criu *c, const struct dump_opts *o, int shim, struct err *e);
+
+/* Fails with CRIU's error when it has ended, and when it did not wait: what it has is of a running container. */
+int dumping_go(struct dumping *d, struct err *e);
+int dumping_end(struct dumping *d, struct err *e);
+
+/* Kills a CRIU that is still at it.  Fine for a DUMPING_INIT one, and for one that has ended. */
+void dumping_stop(struct dumping *d);
 
 #endif

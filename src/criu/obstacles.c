@@ -128,7 +128,7 @@ static void add_pid(struct look *l, pid_t pid)
 }
 
 /* cgroup.procs of a directory and all below. */
-static void walk_cgroup(struct look *l, int dirfd, const char *name, unsigned depth)
+static void walk_cgroup(struct look *l, int dirfd, const char *name)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
@@ -136,7 +136,7 @@ static void walk_cgroup(struct look *l, int dirfd, const char *name, unsigned de
 	struct dirent *entry;
 	char *save = NULL;
 
-	if (!d || depth > 32)
+	if (!d)
 		return;
 	if (file_read(fd, "cgroup.procs", OBSTACLES_TEXT_MAX, &text, NULL, NULL) == 0) {
 		for (char *p = strtok_r(text, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
@@ -146,7 +146,7 @@ static void walk_cgroup(struct look *l, int dirfd, const char *name, unsigned de
 	}
 	while ((entry = readdir(d))) {
 		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-			walk_cgroup(l, fd, entry->d_name, depth + 1);
+			walk_cgroup(l, fd, entry->d_name);
 	}
 }
 
@@ -468,7 +468,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	}
 	unix_peers_init(&l.peers, init);
 	add_pid(&l, init);
-	walk_cgroup(&l, AT_FDCWD, cgroup, 0);
+	walk_cgroup(&l, AT_FDCWD, cgroup);
 	for (size_t i = 0; i < l.n; i++)
 		obstacles_take_mounts(&l, l.pids[i]);
 	obstacles_look_at_mounts(&l);

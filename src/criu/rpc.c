@@ -81,6 +81,8 @@ static void make_argv(struct strv *argv, const struct criu_opts *o, int fd)
 		strv_add(argv, "--");
 	}
 	strv_add(argv, o->program ? o->program : "criu");
+	/* What the administrator wrote for CRIU of his own ("timeout 0", "tcp-close") would change what a move relies on. */
+	strv_add(argv, "--no-default-config");
 	strv_add(argv, "swrk");
 	strv_addf(argv, "%d", fd);
 }
@@ -104,6 +106,7 @@ int criu_start(struct criu **out, const struct criu_opts *o, struct err *e)
 	make_argv(&argv, o, theirs);
 	if (o->preload)
 		strv_addf(&env, "LD_PRELOAD=%s", o->preload);
+	strv_add(&env, "CRIU_CONFIG_FILE"); /* another way to the same */
 	strv_addv(&env, o->env);
 	s.argv = (const char *const *)argv.item;
 	s.env = env.n ? (const char *const *)env.item : NULL;

@@ -2,7 +2,6 @@
 #include "criu/save.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,11 +51,7 @@ struct save {
 	struct criu *criu;
 	int images;
 	int shim;	 /* shimdir; -1: no library */
-	int gate;	 /* of the dump, while it is open */
-	bool begun;	 /* the dump was asked for; its thread: */
-	pthread_t dumper;
-	int dump_ret;
-	struct err dump_err;
+	struct dumping dumping;
 	struct strv put; /* "PID NR" of the address spaces that shimdir knows */
 	struct shim_object *armed; /* shared objects that CRIU finds empty */
 	size_t n_armed;
@@ -133,7 +128,8 @@ int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
 	s->ghost_max = o->ghost_max;
 	s->memory = o->memory;
 	s->freezer = (struct freezer)FREEZER_INIT;
-	s->shim = s->gate = -1;
+	s->shim = -1;
+	s->dumping = (struct dumping)DUMPING_INIT;
 	s->images = imgdir_open(e);
 	if (s->images < 0 || save_read_mounts(s, e) < 0 ||
 	    freezer_open(&s->freezer, o->freezer_dir, true, e) < 0 ||
@@ -149,11 +145,7 @@ void save_free(struct save *s)
 {
 	if (!s)
 		return;
-	if (s->begun) {
-		kill(criu_pid(s->criu), SIGKILL);
-		pthread_join(s->dumper, NULL);
-	}
-	close_fd(&s->gate);
+	dumping_stop(&s->dumping);
 	criu_free(s->criu); /* first: it must not look at thawed processes */
 	freezer_close(&s->freezer);
 	close_fd(&s->images);
@@ -291,9 +283,9 @@ int save_thaw(struct save *s, struct err *e)
 	return freezer_thaw(&s->freezer, e);
 }
 
-static int dump(struct save *s, struct err *e)
+static struct dump_opts dump_opts_of(const struct save *s)
 {
-	const struct dump_opts o = {
+	return (struct dump_opts){
 		.init = s->init,
 		.rootfs = s->rootfs,
 		.freezer_dir = s->freezer.dir,
@@ -304,16 +296,6 @@ static int dump(struct save *s, struct err *e)
 		.enable_fs = s->enable_fs.n ? (const char *const *)s->enable_fs.item : NULL,
 		.timeout_ms = DUMP_MS,
 	};
-
-	return criu_dump(s->criu, &o, e);
-}
-
-static void *dump_main(void *arg)
-{
-	struct save *s = arg;
-
-	s->dump_ret = dump(s, &s->dump_err);
-	return NULL;
 }
 
 static void recall_cgroups(const struct save *s)
@@ -326,15 +308,11 @@ static void recall_cgroups(const struct save *s)
 
 int save_begin(struct save *s, struct err *e)
 {
+	const struct dump_opts o = dump_opts_of(s);
+
 	recall_cgroups(s);
 	/* Without the library nothing makes it wait. */
-	if (s->memory != SAVE_SHIM || s->begun)
-		return 0;
-	if (shimdir_make_gate(s->shim, e) < 0)
-		return -1;
-	s->dump_err = (struct err)ERR_INIT;
-	s->begun = pthread_create(&s->dumper, NULL, dump_main, s) == 0;
-	return s->begun ? 0 : err_set(e, ERR_SYS, "cannot start a thread");
+	return s->memory != SAVE_SHIM || s->dumping.begun ? 0 : dumping_begin(&s->dumping, s->criu, &o, s->shim, e);
 }
 
 static int mend_alarms(const struct save *s, struct err *e)
@@ -399,20 +377,16 @@ static int mend_exec(const struct save *s, struct err *e)
 int save_dump(struct save *s, struct err *e)
 {
 	const uint64_t begun = clock_ns();
-	int ret, noted;
+	const struct dump_opts o = dump_opts_of(s);
+	int ret, noted = 0;
 
-	if (s->begun) {
-		s->gate = shimdir_open_gate(s->shim, e);
-		if (s->gate < 0)
+	if (s->dumping.begun) {
+		if (dumping_go(&s->dumping, e) < 0)
 			return -1;
 		noted = save_notes(s, e);
-		pthread_join(s->dumper, NULL);
-		s->begun = false;
-		ret = s->dump_ret;
-		if (ret < 0)
-			*e = s->dump_err;
+		ret = dumping_end(&s->dumping, noted < 0 ? NULL : e);
 	} else {
-		ret = dump(s, e);
+		ret = criu_dump(s->criu, &o, e);
 		noted = ret < 0 ? 0 : save_notes(s, e);
 	}
 	if (noted < 0)

@@ -9,15 +9,17 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
 #include "config.h"
 #include "criu/imgdir.h"
 
-enum { HIDDEN_MAX = 16 << 20 };
+enum { HIDDEN_MAX = 16 << 20, GATE_MS = 60000 };
 
 /* linux/fs.h of 6.7 and later. */
 struct pm_scan {
@@ -164,11 +166,19 @@ int shimdir_make_gate(int dir, struct err *e)
 	return mkfifoat(dir, "gate", 0600) < 0 ? err_sys(e, "cannot make a gate for the dump") : 0;
 }
 
-int shimdir_open_gate(int dir, struct err *e)
+int shimdir_open_gate(int dir, shim_ended_fn *ended, void *arg, struct err *e)
 {
-	/* For both: so it neither waits for CRIU nor fails without it. */
-	int fd = openat(dir, "gate", O_RDWR | O_CLOEXEC);
+	const uint64_t deadline = clock_deadline(GATE_MS);
+	int fd;
 
+	/* Without a reader this fails: it is on its way there, or has gone past. */
+	while ((fd = openat(dir, "gate", O_WRONLY | O_NONBLOCK | O_CLOEXEC)) < 0 && errno == ENXIO) {
+		if (ended(arg))
+			return err_set(e, ERR_UNSUPPORTED, "CRIU did not wait");
+		if (clock_left_ms(deadline) == 0)
+			return err_set(e, ERR_TIMEOUT, "CRIU does not come to where its dump begins");
+		nanosleep(&(struct timespec){ .tv_nsec = 100000 }, NULL);
+	}
 	return fd < 0 ? err_sys(e, "cannot open the dump's gate") : fd;
 }
 

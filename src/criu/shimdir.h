@@ -51,9 +51,13 @@ struct shim_object {
 /* All shared objects that travel by themselves; replaces the list. */
 int shimdir_put_shm(int dir, const struct shim_object *objects, size_t n, struct err *e);
 
-/* The dump's gate: made when the dump is asked for, opened when it may begin; opened it stays while the descriptor lives. */
+/*
+ * The dump's gate: made when the dump is asked for, opened when it may begin; opened it stays while the descriptor lives.  CRIU has to
+ * wait there, or come: one that did not stop (`ended`) has looked at a running container.
+ */
+typedef bool shim_ended_fn(void *arg);
 int shimdir_make_gate(int dir, struct err *e);
-int shimdir_open_gate(int dir, struct err *e);
+int shimdir_open_gate(int dir, shim_ended_fn *ended, void *arg, struct err *e);
 
 /* After the dump: which private mappings CRIU was shown without pages.  Empty when none.  `locked`: of these, which it
  * took for locked: it will not restore them through userfaultfd. */

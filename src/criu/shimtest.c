@@ -144,6 +144,7 @@ static int save_it(const struct subject *s, int shim, int images, const struct s
 	const struct dump_opts o = { .init = s->pid, .rootfs = "/", .mounts = &no_mounts, .images = images,
 				     .timeout_ms = DUMP_MS };
 	own_maps struct maps maps = MAPS_INIT;
+	struct dumping d = DUMPING_INIT;
 	struct criu *criu = NULL;
 	struct stat st;
 	int ret;
@@ -153,7 +154,8 @@ static int save_it(const struct subject *s, int shim, int images, const struct s
 	    shimdir_put_shm(shim, &(struct shim_object){ .dev = st.st_dev, .ino = st.st_ino }, 1, e) < 0 ||
 	    criu_start(&criu, &co, e) < 0)
 		return -1;
-	ret = criu_dump(criu, &o, e);
+	ret = dumping_begin(&d, criu, &o, shim, e) < 0 || dumping_go(&d, e) < 0 ? -1 : dumping_end(&d, e);
+	dumping_stop(&d);
 	criu_free(criu);
 	return ret;
 }

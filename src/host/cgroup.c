@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 
 #include "base/clock.h"
@@ -19,7 +20,7 @@
 
 #define CGROUP_TOP "/sys/fs/cgroup"
 
-enum { KILL_PATIENCE_MS = 20000, GROUP_MAX_DEPTH = 32, PROCS_MAX_BYTES = 16 << 20 };
+enum { KILL_PATIENCE_MS = 20000, PROCS_MAX_BYTES = 16 << 20 };
 
 bool cgroup_is_v2(void)
 {
@@ -174,20 +175,46 @@ void cgroup_undelegate(const char *path)
 		switch_controllers(dir, "cgroup.subtree_control", '-');
 }
 
-/* Directories only: the files of a group go with it. */
-static int remove_dir(const char *dir, int depth)
+/* A group below `dir`: a descriptor, or -1 at the end and for what is none. */
+static int open_below(int dir, const struct dirent *de)
 {
-	own_dir DIR *d = opendir(dir);
+	if (de->d_type != DT_DIR || de->d_name[0] == '.')
+		return -1;
+	return openat(dir, de->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+}
+
+/* A directory stream of its own on `fd`. */
+static DIR *list_groups(int fd)
+{
+	int own = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = own < 0 ? NULL : fdopendir(own);
+
+	if (!d && own >= 0)
+		close(own);
+	return d;
+}
+
+/* Directories only: the files of a group go with it.  As deep as whoever is inside made them. */
+static int remove_below(int fd)
+{
+	own_dir DIR *d = list_groups(fd);
 	struct dirent *de;
 
-	while (d && depth < GROUP_MAX_DEPTH && (de = readdir(d))) {
-		if (de->d_type != DT_DIR || de->d_name[0] == '.')
-			continue;
-		own_free char *sub = xasprintf("%s/%s", dir, de->d_name);
+	while (d && (de = readdir(d))) {
+		own_fd int sub = open_below(fd, de);
 
-		if (remove_dir(sub, depth + 1) < 0)
+		if (sub >= 0 && (remove_below(sub) < 0 || (unlinkat(fd, de->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT)))
 			return -1;
 	}
+	return d ? 0 : -1;
+}
+
+static int remove_dir(const char *dir)
+{
+	own_fd int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && remove_below(fd) < 0)
+		return -1;
 	return rmdir(dir) < 0 && errno != ENOENT ? -1 : 0;
 }
 
@@ -202,7 +229,7 @@ int cgroup_remove(const char *path, struct err *e)
 		uint64_t until = clock_deadline(2000);
 
 		/* a dying process holds its group for a moment */
-		while (remove_dir(dir, 0) < 0) {
+		while (remove_dir(dir) < 0) {
 			if (errno != EBUSY || clock_left_ms(until) == 0)
 				return err_sys(e, "cannot remove the control group %s", dir);
 			clock_sleep_ms(5);
@@ -228,34 +255,54 @@ int cgroup_join(const char *path, int pid, struct err *e)
 	return 0;
 }
 
-/* Sends SIGKILL to all in dir and below; returns how many there were. */
-static unsigned kill_in(const char *dir, int depth)
+static bool is_listed(const char *list, int pid)
 {
-	own_free char *file = xasprintf("%s/cgroup.procs", dir);
-	own_free char *text = NULL;
+	for (const char *s = list; s && *s; s = strchr(s, '\n') ? strchr(s, '\n') + 1 : NULL) {
+		if (atoi(s) == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Is it still in the group, now that its number cannot become another's? */
+static void kill_one(int fd, int pid)
+{
+	own_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	own_free char *now = NULL;
+
+	if (pidfd >= 0 && file_read(fd, "cgroup.procs", PROCS_MAX_BYTES, &now, NULL, NULL) == 0 && is_listed(now, pid))
+		syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0);
+}
+
+/* Sends SIGKILL to all in a group and below; adds how many there were. */
+static int kill_in(int fd, unsigned *n, struct err *e)
+{
+	own_free char *list = NULL;
 	own_dir DIR *d = NULL;
+	struct err why = ERR_INIT;
 	struct dirent *de;
 	char *save = NULL;
-	unsigned n = 0;
 
-	if (file_read(AT_FDCWD, file, PROCS_MAX_BYTES, &text, NULL, NULL) < 0)
-		return 0;
-	for (char *s = strtok_r(text, "\n", &save); s; s = strtok_r(NULL, "\n", &save)) {
-		int pid = atoi(s);
-
-		if (pid > 1)
-			kill(pid, SIGKILL);
-		n++;
+	/* Threaded groups list their processes at the domain's root only. */
+	if (file_read(fd, "cgroup.procs", PROCS_MAX_BYTES, &list, NULL, &why) < 0 && why.sys != EOPNOTSUPP &&
+	    why.sys != ENODEV && why.sys != ENOENT)
+		return err_set(e, ERR_SYS, "a control group cannot be emptied: %s", why.msg);
+	for (char *s = list ? strtok_r(list, "\n", &save) : NULL; s; s = strtok_r(NULL, "\n", &save)) {
+		kill_one(fd, atoi(s));
+		(*n)++;
 	}
-	d = opendir(dir);
-	while (d && depth < GROUP_MAX_DEPTH && (de = readdir(d))) {
-		if (de->d_type != DT_DIR || de->d_name[0] == '.')
-			continue;
-		own_free char *sub = xasprintf("%s/%s", dir, de->d_name);
+	d = list_groups(fd);
+	if (!d)
+		return errno == ENOENT ? 0 : err_sys(e, "a control group cannot be listed");
+	while ((de = readdir(d))) {
+		own_fd int sub = open_below(fd, de);
 
-		n += kill_in(sub, depth + 1);
+		if (sub < 0 && de->d_type == DT_DIR && de->d_name[0] != '.' && errno != ENOENT)
+			return err_sys(e, "the control group %s cannot be opened", de->d_name);
+		if (sub >= 0 && kill_in(sub, n, e) < 0)
+			return -1;
 	}
-	return n;
+	return 0;
 }
 
 static void thaw(const char *path)
@@ -279,16 +326,25 @@ int cgroup_kill(const char *path, struct err *e)
 {
 	/* one hierarchy knows them all: v2's, else any that nobody below divides */
 	own_free char *dir = cgroup_dir(cgroup_is_v2() ? "" : "freezer", path);
+	own_fd int fd = dir ? open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
 	uint64_t until = clock_deadline(KILL_PATIENCE_MS);
 
 	if (!dir)
 		return err_set(e, ERR_UNSUPPORTED, "there is no freezer control group");
-	/* Twice before the thaw: a fork that was under way is complete after the first. */
-	while (kill_in(dir, 0) + kill_in(dir, 0) > 0) {
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(e, "cannot open the control group %s", dir);
+	for (;;) {
+		unsigned n = 0;
+
+		file_poke(fd, "cgroup.kill", "1", NULL); /* v2, Linux 5.14: all at once */
+		/* Twice before the thaw: a fork that was under way is complete after the first. */
+		if (kill_in(fd, &n, e) < 0 || kill_in(fd, &n, e) < 0)
+			return -1;
+		if (n == 0)
+			return 0;
 		thaw(path);
 		if (clock_left_ms(until) == 0)
 			return err_set(e, ERR_STOP, "processes in %s do not die", dir);
 		clock_sleep_ms(2);
 	}
-	return 0;
 }

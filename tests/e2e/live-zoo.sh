@@ -42,6 +42,8 @@ for way in 'a b' 'b a --lazy' 'a b --noiter'; do
 	expect_exit 0 on "$from" pmigrate c 401 c "root@$to" --online --no-progress -r yes $option
 	grep -iE 'downtime|goes on as' "$OUT" || :
 	all_are_well "$to" "after the move with ${option:-iterations}"
+	# everything of it has ended here, however deep its control group
+	expect_eq "$(on "$from" pgrep -fc '^/bin/zoo run' || :)" 0 "processes left on $from"
 done
 
 # A move that comes to nothing when everything has been saved: they go on where they are.

@@ -455,6 +455,42 @@ static int forbidding_check(void)
 	return 0;
 }
 
+/* ---- in a control group deeper than anybody looks, of the hierarchy by which all are killed ---- */
+
+enum { DEEP = 40 };
+
+static char deep_groups[4096];
+
+static int deep_make(void)
+{
+	char path[256] = "/sys/fs/cgroup", pid[16];
+	int fd;
+
+	mkdir("freezer", 0755);
+	if (mount("zoo", "freezer", "cgroup", 0, "freezer") == 0)
+		NEED(getcwd(path, sizeof(path) - 16) && strcat(path, "/freezer"), "getcwd");
+	NEED(chdir(path) == 0, "chdir");
+	for (int i = 0; i < DEEP; i++)
+		NEED((mkdir("d", 0755) == 0 || errno == EEXIST) && chdir("d") == 0, "group %d", i);
+	fd = open("cgroup.procs", O_WRONLY);
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	NEED(fd >= 0 && write(fd, pid, strlen(pid)) > 0, "cgroup.procs");
+	close(fd);
+	NEED(chdir("/") == 0 && text_of("/proc/self/cgroup", deep_groups, sizeof(deep_groups)) == 0, "/proc/self/cgroup");
+	errno = 0;
+	return 0;
+}
+
+/* That it is there; what a group of a v1 freezer is worth inside a container is another question. */
+static int deep_check(void)
+{
+	char now[4096];
+
+	NEED(text_of("/proc/self/cgroup", now, sizeof(now)) == 0, "/proc/self/cgroup");
+	NEED(strcmp(strstr(now, "0::"), strstr(deep_groups, "0::")) == 0, "its group is %s", strstr(now, "0::"));
+	return 0;
+}
+
 static int chroot_make(void)
 {
 	mkdir("root", 0755);
@@ -484,6 +520,7 @@ const struct animal zoo_tasks[] = {
 	{ "inherited", inherited_make, inherited_check },
 	{ "own-mounts", mounts_make, mounts_check },
 	{ "forbidding-mounts", forbidding_make, forbidding_check },
+	{ "deep-group", deep_make, deep_check },
 	{ "own-root", chroot_make, chroot_check },
 	{ NULL, NULL, NULL },
 };

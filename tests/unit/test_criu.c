@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The pure parts of criu/: images, requests. */
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -624,6 +625,45 @@ static void hidden_memory_is_told(void **state)
 	}
 }
 
+static bool ended_at_once(void *arg)
+{
+	(void)arg;
+	return true;
+}
+
+static bool never_ends(void *arg)
+{
+	(void)arg;
+	return false;
+}
+
+static void *reads_gate(void *arg)
+{
+	int fd = openat(*(int *)arg, "gate", O_RDONLY);
+
+	close(fd);
+	return NULL;
+}
+
+/* A CRIU that went past the gate has saved a running container. */
+static void the_gate_wants_somebody_who_waits(void **state)
+{
+	own_fd int dir = imgdir_open(NULL), fd = -1;
+	struct err e = ERR_INIT;
+	pthread_t waits;
+
+	(void)state;
+	if (dir < 0)
+		skip();
+	assert_int_equal(shimdir_make_gate(dir, &e), 0);
+	assert_int_equal(shimdir_open_gate(dir, ended_at_once, NULL, &e), -1);
+	assert_string_equal(e.msg, "CRIU did not wait");
+	assert_int_equal(pthread_create(&waits, NULL, reads_gate, &dir), 0);
+	fd = shimdir_open_gate(dir, never_ends, NULL, NULL);
+	assert_true(fd >= 0);
+	pthread_join(waits, NULL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -638,7 +678,9 @@ int main(void)
 		cmocka_unit_test(programs_get_plain_entries),
 		cmocka_unit_test(shared_memory_is_found),
 		cmocka_unit_test(hidden_memory_is_told),
+		cmocka_unit_test(the_gate_wants_somebody_who_waits),
 		cmocka_unit_test(eager_pages_go_into_the_images),
+		cmocka_unit_test(the_gate_wants_somebody_who_waits),
 		cmocka_unit_test(eager_pages_must_be_here),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
