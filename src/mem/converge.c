@@ -74,9 +74,11 @@ double converge_pause(uint64_t dirty_pages, uint64_t all_pages, double took_s)
 
 /* With --max-downtime: as soon as it fits and gets no better, never above it. */
 static void for_wish(struct converge *c, double wish_s, const struct converge_round *last,
-		     bool good, size_t since_best, bool out_of_rounds)
+		     double pages, bool good, size_t since_best, bool out_of_rounds)
 {
 	bool fits = c->downtime_s <= wish_s;
+
+	double least_s = c->downtime_s - page_time(c, pages);
 
 	if (last->stop_s > wish_s) {
 		c->what = CONVERGE_NEVER;
@@ -86,10 +88,14 @@ static void for_wish(struct converge *c, double wish_s, const struct converge_ro
 		c->what = CONVERGE_FREEZE;
 		snprintf(c->why, sizeof(c->why), "%.0f ms fit into the %.0f ms asked for",
 			 c->downtime_s * 1e3, wish_s * 1e3);
+	} else if (least_s > wish_s && (since_best || out_of_rounds)) {
+		c->what = CONVERGE_NEVER;
+		snprintf(c->why, sizeof(c->why), "the freeze alone takes about %.0f ms, not %.0f ms", least_s * 1e3,
+			 wish_s * 1e3);
 	} else if (since_best >= PATIENCE || out_of_rounds) {
 		c->what = CONVERGE_NEVER;
 		snprintf(c->why, sizeof(c->why),
-			 "%.0f pages/s become dirty, the link takes %.0f: %.0f ms, not %.0f ms",
+			 "its memory changes too fast (%.0f pages/s, the link takes %.0f): %.0f ms, not %.0f ms",
 			 c->dirty_pages_s, c->link_pages_s, c->downtime_s * 1e3, wish_s * 1e3);
 	}
 }
@@ -105,7 +111,7 @@ static void for_good(struct converge *c, const struct converge_round *last, doub
 		snprintf(c->why, sizeof(c->why), "the last %.0f pages take %.1f ms", pages, left_s * 1e3);
 	} else if (left_s > TOO_LONG_S && (since_best >= PATIENCE || out_of_rounds)) {
 		c->what = CONVERGE_NEVER;
-		snprintf(c->why, sizeof(c->why), "%.0f pages/s become dirty, the link takes %.0f",
+		snprintf(c->why, sizeof(c->why), "its memory changes too fast (%.0f pages/s, the link takes %.0f)",
 			 c->dirty_pages_s, c->link_pages_s);
 	} else if ((left_s <= TOO_LONG_S && since_best >= 2) || out_of_rounds) {
 		c->what = CONVERGE_FREEZE;
@@ -142,7 +148,7 @@ void converge_decide(struct converge *c, const struct converge_round *r, size_t 
 		return;
 	}
 	if (o->max_downtime_s > 0)
-		for_wish(c, o->max_downtime_s, last, page_time(c, pages) <= goal, since_best, n >= max);
+		for_wish(c, o->max_downtime_s, last, pages, page_time(c, pages) <= goal, since_best, n >= max);
 	else
 		for_good(c, last, pages, goal, since_best, n >= max);
 	if (c->what == CONVERGE_AGAIN)

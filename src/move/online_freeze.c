@@ -162,6 +162,7 @@ int online_step_freeze(void *ctx, struct err *e)
 		return -1;
 	cancel_allow_pause(false);
 	online_be_gentle(s, false);
+	bucket_open(s->limit, true);
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();
 	if (stop_it(s, e) < 0 ||
@@ -186,6 +187,7 @@ void online_undo_freeze(void *ctx)
 	if (s->ops->uncut(&s->ct, &e) < 0)
 		event_warning(s->ev, "%s", e.msg);
 	hold_release(&s->online.hold, false);
+	bucket_open(s->limit, false);
 	s->online.cut = false;
 	s->down_ns = 0;
 }
@@ -312,6 +314,7 @@ void online_after_commit(struct source *s)
 {
 	unsigned n = hold_release(&s->online.hold, true);
 
+	bucket_open(s->limit, false);
 	if (n)
 		log_debug("%u packets had waited for it", n);
 }

@@ -357,6 +357,26 @@ static int let_doubts_settle(struct source *s, struct err *e)
 	return 0;
 }
 
+/* Said before, for nobody expects it of a live move.  The rate limit does not hold in the freeze, so it may be shorter. */
+static void tell_long_freeze(struct source *s, const struct converge *c)
+{
+	struct online *o = &s->online;
+
+	snprintf(o->note, sizeof(o->note), "frozen for longer: %.200s", c->why);
+	event_warning(s->ev, "goes on with the rest in the freeze, up to %.*f s: %s (--lazy makes it short)",
+		      c->downtime_s < 1 ? 2 : 1, c->downtime_s, c->why);
+}
+
+/* After the switch: a wish that was not kept is not silent. */
+static void tell_exceeded(struct source *s)
+{
+	uint64_t ms = s->up_ns > s->down_ns ? (s->up_ns - s->down_ns) / 1000000 : 0;
+
+	if (s->job->max_downtime_ms && s->down_ns && ms > (uint64_t)s->job->max_downtime_ms)
+		event_warning(s->ev, "the downtime was %llu ms, longer than the %llu ms asked for", (unsigned long long)ms,
+			      (unsigned long long)s->job->max_downtime_ms);
+}
+
 int online_step_memory(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
@@ -389,10 +409,12 @@ int online_step_memory(void *ctx, struct err *e)
 			return -1;
 	}
 	event_decision(s->ev, "%s", c.why);
-	if (c.what == CONVERGE_NEVER && !o->lazy && s->job->require_realtime) {
-		err_set(e, ERR_UNSUPPORTED, "the memory changes too fast: %s", c.why);
-		return err_hint(e, "allow more with --max-downtime, or leave out "
-				   "--require-realtime");
+	if (c.what == CONVERGE_NEVER && !o->lazy) {
+		if (s->job->require_realtime) {
+			err_set(e, ERR_UNSUPPORTED, "rounds do not help: %s", c.why);
+			return err_hint(e, "allow more with --max-downtime, or leave out --require-realtime");
+		}
+		tell_long_freeze(s, &c);
 	}
 	return let_doubts_settle(s, e);
 }
@@ -565,8 +587,10 @@ int online_step_follow(void *ctx, struct err *e)
 	/* Asked first: while it waits for its memory it takes other streams, too. */
 	int asked = s->remote.peer ? peer_send(s->remote.peer, PROTO_LIVE_WAIT, WAIT_ID, NULL, 0, &broke) :
 				     err_set(&broke, ERR_LINK, "no link");
-	int served = online_serve_end(s, false, &broke);
+	int served;
 
+	tell_exceeded(s);
+	served = online_serve_end(s, false, &broke);
 	if (served == 0 && asked == 0)
 		asked = peer_recv(s->remote.peer, &f, &broke);
 	if (served == 0 && asked == 0 && (f.type != PROTO_REPLY || f.id != WAIT_ID))

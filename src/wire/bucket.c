@@ -13,6 +13,7 @@ struct bucket {
 	double burst;  /* most that can be saved up */
 	double tokens; /* may be negative: debt */
 	uint64_t at;   /* when tokens was right */
+	bool open;
 };
 
 struct bucket *bucket_new(uint64_t rate_bps)
@@ -47,8 +48,9 @@ static uint64_t pay(struct bucket *b, uint64_t bytes)
 	if (b->tokens > b->burst)
 		b->tokens = b->burst;
 	b->at = now;
-	b->tokens -= (double)bytes;
-	if (b->tokens < 0)
+	if (!b->open)
+		b->tokens -= (double)bytes;
+	if (b->tokens < 0 && !b->open)
 		wait = (uint64_t)(-b->tokens / b->rate);
 	pthread_mutex_unlock(&b->lock);
 	return wait;
@@ -60,6 +62,15 @@ void bucket_take(struct bucket *b, uint64_t bytes)
 
 	if (wait > 1000000)
 		clock_sleep_ms((unsigned)(wait / 1000000));
+}
+
+void bucket_open(struct bucket *b, bool open)
+{
+	if (!b)
+		return;
+	pthread_mutex_lock(&b->lock);
+	b->open = open;
+	pthread_mutex_unlock(&b->lock);
 }
 
 void bucket_debit(struct bucket *b, uint64_t bytes)

@@ -9,6 +9,7 @@
 #ifndef WIRE_BUCKET_H
 #define WIRE_BUCKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct bucket;
@@ -18,7 +19,9 @@ struct bucket *bucket_new(uint64_t rate_bps);
 void bucket_free(struct bucket *b);
 /* NULL: no limit, returns at once. */
 void bucket_take(struct bucket *b, uint64_t bytes);
-/* Pays without waiting: for what must not be late (control, the frozen window). */
+/* Pays without waiting: for what must not be late (control). */
 void bucket_debit(struct bucket *b, uint64_t bytes);
+/* While it is open (the frozen window) nobody pays or waits, nor for what was paid in it.  NULL is fine. */
+void bucket_open(struct bucket *b, bool open);
 
 #endif

@@ -247,6 +247,13 @@ static void test_bucket_keeps_the_rate(void **state)
 	took = clock_ns() - t0;
 	/* 2.5 MiB at 10 MiB/s: a quarter second; never faster, burst aside. */
 	assert_true(took > 180000000);
+	/* Open, nobody waits; nor afterwards for what went then. */
+	bucket_open(b, true);
+	t0 = clock_ns();
+	bucket_take(b, 1 << 30);
+	bucket_open(b, false);
+	bucket_take(b, 1);
+	assert_true(clock_ns() - t0 < UINT64_C(50) * 1000000000);
 	bucket_free(b);
 }
 
