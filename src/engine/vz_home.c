@@ -90,7 +90,7 @@ static int name_is_free(const struct ct *ct, const char *but, struct err *e)
 	if (!owner || strcmp(owner, ct->id) == 0 || (but && strcmp(owner, but) == 0))
 		return 0;
 	err_set(e, ERR_NAME_USED, "the name '%s' belongs to container %s", ct->name, owner);
-	return err_hint(e, "give it another name there: --new-name");
+	return err_hint(e, "choose another name");
 }
 
 static int home_is_free(const struct ct *ct, struct err *e)
@@ -100,11 +100,11 @@ static int home_is_free(const struct ct *ct, struct err *e)
 
 	if (lstat(conf, &st) == 0) {
 		err_set(e, ERR_EXISTS, "container %s exists already", ct->id);
-		return err_hint(e, "give it another id there: --new-id");
+		return err_hint(e, "choose another id");
 	}
 	if (lstat(ct->private_area, &st) == 0) {
 		err_set(e, ERR_EXISTS, "the private area %s exists already", ct->private_area);
-		return err_hint(e, "remove it, or give another path: --new-private");
+		return err_hint(e, "remove it, or choose another path");
 	}
 	if (vz_root_is_mounted(ct))
 		return err_set(e, ERR_EXISTS, "something is mounted on %s", ct->root);

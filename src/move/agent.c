@@ -146,7 +146,7 @@ static int on_open(struct agent *a, const struct frame *f, struct err *e)
 	a->ops = engine_by_name(a->open.desc.engine);
 	if (!a->ops || !a->ops->present()) {
 		err_set(e, ERR_LAYOUT, "this server has no %s containers", a->open.desc.engine);
-		return err_hint(e, "set the engine up there, or choose another server");
+		return err_hint(e, "install pmigrate there (it makes /etc/vz), or choose another server");
 	}
 	if (settle_stale(a, &m.stale, e) < 0 ||
 	    facts_gather(&a->open.need, &a->open.desc, &m.facts, e) < 0)

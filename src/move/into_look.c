@@ -260,9 +260,22 @@ static void check_space(struct into *n, struct findings *f)
 	}
 }
 
+/* A server cannot become a Container on itself, whatever name it was called by. */
+static void check_other(struct into *n, struct findings *f)
+{
+	if (n->image || !into_ssh_is_here(&n->ssh))
+		return;
+	findings_fail(f, n->job, 0, false, "place", ERR_SAME, "run this on the server that shall have the Container",
+		      "%s is this server", n->source);
+}
+
 static void check_dist(struct into *n, struct findings *f)
 {
-	if (n->dist.fallback)
+	if (n->dist.fallback && n->job->dist && strcmp(n->job->dist, "unknown"))
+		findings_fail(f, n->job, 0, false, "dist", ERR_USAGE,
+			      "see /etc/vz/conf/dists, write a file there, or say -d unknown",
+			      "there is no distribution file for %s", n->job->dist);
+	else if (n->dist.fallback)
 		findings_note(f, FINDING_NOTE, "dist",
 			      "there is no distribution file for %s: nothing inside is fitted",
 			      n->plan.dist);
@@ -316,6 +329,7 @@ int into_check(struct into *n, struct err *e)
 	    dist_find(dist_dirs, n->plan.dist, &n->dist, e) < 0 || into_plan_home(n, e) < 0)
 		return -1;
 	check_machine(n, &f);
+	check_other(n, &f);
 	check_dist(n, &f);
 	check_space(n, &f);
 	check_quota(n, &f);

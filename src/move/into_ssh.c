@@ -121,6 +121,13 @@ void into_ssh_close(struct into_ssh *s)
 	strv_fini(&s->opts.ssh);
 }
 
+bool into_ssh_is_here(struct into_ssh *s)
+{
+	/* Nobody else has a directory of this name. */
+	return into_ssh_run(s, "test -S \"$1/s\"", (const char *const[]){ s->dir, NULL }, SPAWN_NULL, 4096,
+			    VER_MS, NULL, NULL, NULL) == 0;
+}
+
 static void argv_of(struct into_ssh *s, const char *script, const char *const *args,
 		    struct strv *argv)
 {

@@ -30,6 +30,9 @@ int into_ssh_open(struct into_ssh *s, const struct where *w, const struct link_o
 		  struct err *e);
 void into_ssh_close(struct into_ssh *s);
 
+/* Does it lead back here? */
+bool into_ssh_is_here(struct into_ssh *s);
+
 /* Runs `script` by the server's sh with $1… = args (NULL-terminated, or NULL).  in: a
  * descriptor, or SPAWN_NULL.  Its output (at most max) is the caller's.  Any exit code
  * is fine with `code`, else not 0 is an error. */

@@ -65,7 +65,7 @@ static void check_engine(const struct ask *a)
 		return;
 	}
 	if (!strv_has(&a->there->engines, a->n->engine)) {
-		hint = xasprintf("set up %s on %s", a->n->engine, there_name(a));
+		hint = xasprintf("install pmigrate there (it makes /etc/vz), or choose another server");
 		findings_fail(a->out, a->j, 0, false, "engine", ERR_LAYOUT, hint,
 			      "%s has no %s Containers", there_name(a), a->n->engine);
 		return;

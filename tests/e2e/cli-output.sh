@@ -131,6 +131,21 @@ expect_exit 10 on a pmigrate c root@b/first c root@a
 expect_out "there is no container 'first' on b"
 expect_out 'it was moved to a$'
 
+# ---- completion: names with blanks are one word, a destination is a server
+must on a pctl create 102 --empty --name 'my web'
+put a /tmp/complete <<'END'
+. /usr/local/share/bash-completion/completions/pmigrate
+_known_hosts_real() { COMPREPLY+=("servers"); }
+COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+_pmigrate
+echo "${COMPREPLY[@]}"
+END
+expect_eq "$(on a bash /tmp/complete pmigrate c m)" 'my\ web' "completion of a name"
+expect_eq "$(on a bash /tmp/complete pmigrate c '')" '101 102 first my\ web' "completion of a Container"
+expect_eq "$(on a bash /tmp/complete pmigrate c 101 c '')" 'servers' "completion of a destination"
+expect_eq "$(on a bash /tmp/complete pmigrate recover --c)" '--commit' "completion of recover"
+must on a pctl destroy 102
+
 # ---- errors say what, where, what to do; the exit code tells the check; all findings at once
 on b sh -c 'mkdir -p /etc/vz/licenses && echo "ct_total=0" >/etc/vz/licenses/one'
 on a sh -c 'echo "TECHNOLOGIES=\"x86_64 wormhole\"" >>/etc/vz/conf/101.conf'

@@ -106,8 +106,10 @@ nothing_there || fail 'a refusal changed something'
 # ---- spellings: password, IPv6, a name instead of an id, an own file, a distribution of one's own, vzp2v ----
 expect_exit 0 dry h 'root:lab@[fd77::1]:22' c web '--ssh=-oPubkeyAuthentication=no'
 expect_out 'would become Container 101'
-expect_exit 0 dry h root@a c 105 -d plan9-4
-expect_out 'no distribution file for plan9-4'
+expect_exit 1 dry h root@a c 105 -d plan9-4
+expect_out 'failed: dist: there is no distribution file for plan9-4'
+expect_exit 34 on b pmigrate h root@10.77.0.2 c 105 "${LESS[@]}" --dry-run
+expect_out 'failed: place: root@10.77.0.2 is this server'
 expect_exit 0 on b vzp2v root@a --ctid 105 "${LESS[@]}" --dry-run
 nothing_there || fail 'a dry run changed something'
 
