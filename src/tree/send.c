@@ -154,6 +154,8 @@ static int pass_begin(struct pass *p, struct err *e)
 
 	p->start_ns = clock_ns();
 	pthread_mutex_init(&p->several_lock, NULL);
+	pthread_mutex_init(&p->lease_lock, NULL);
+	leases_read(&p->leases);
 	p->n_readers = reader_count(p);
 	p->large = spill_new();
 	p->finals = spill_new();
@@ -193,6 +195,8 @@ static void pass_end(struct pass *p, struct tree_stats *st)
 	spill_free(p->flags);
 	free(p->several);
 	pthread_mutex_destroy(&p->several_lock);
+	pthread_mutex_destroy(&p->lease_lock);
+	leases_fini(&p->leases);
 	*st = (struct tree_stats){
 		.files = p->n.files,
 		.others = p->n.others,

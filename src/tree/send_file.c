@@ -221,7 +221,8 @@ static int send_contents(struct one *o, int fd, struct err *e)
 	o->p->n.files++;
 	if (o->p->s->opts.progress)
 		o->p->s->opts.progress->files++;
-	if (size <= SMALL_FILE && (!is_sparse(&o->stx) || lseek(fd, 0, SEEK_HOLE) >= (off_t)size))
+	if (size <= SMALL_FILE &&
+	    (!is_sparse(&o->stx) || o->r->shared || lseek(fd, 0, SEEK_HOLE) >= (off_t)size))
 		return send_small(o, fd, e);
 	rec_put_final(fragment(o), o->name, &o->meta, size);
 	if (pack_keep(o->p->finals, &o->r->fragment, e) < 0)
@@ -234,14 +235,6 @@ static int send_contents(struct one *o, int fd, struct err *e)
 	if (send_range(o->p, o->r, o->dir, o->name, fd, 0, size, e) < 0)
 		return -1;
 	return check_still(o, fd, e);
-}
-
-int send_open(int dirfd, const char *name)
-{
-	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-	int fd = openat(dirfd, name, flags | O_NOATIME);
-
-	return fd < 0 && errno == EPERM ? openat(dirfd, name, flags) : fd;
 }
 
 static bool is_gone(int error)
@@ -266,14 +259,17 @@ static int send_regular(struct one *o, struct err *e)
 		if (same_contents(o) && same_links(o))
 			return send_meta_only(o, "", e);
 	}
-	fd = send_open(AT_FDCWD, o->name);
+	fd = send_open(o->p, AT_FDCWD, o->name, &o->r->shared);
 	if (fd < 0 && is_gone(errno))
 		return send_vanished(o->p, o->dir, o->name, e);
-	if (fd < 0 || meta_stat(AT_FD(fd), &o->stx) < 0)
+	if (fd < 0)
+		return send_not_opened(o->dir, o->name, e);
+	if (meta_stat(AT_FD(fd), &o->stx) < 0)
 		return err_sys(e, "cannot open %s/%s", o->dir->path, o->name);
 	if (!S_ISREG(o->stx.stx_mode))
 		return send_vanished(o->p, o->dir, o->name, e);
-	if (o->stx.stx_mnt_id != o->p->s->mnt_id && !o->p->s->opts.mounted_files) {
+	/* A process of the container sees it through a mount of its own. */
+	if (o->stx.stx_mnt_id != o->p->s->mnt_id && !o->p->s->opts.mounted_files && !o->r->shared) {
 		o->p->n.mounts++;
 		log_warn("%s/%s is a mount point: what is mounted there is not moved",
 			 o->dir->path, o->name);

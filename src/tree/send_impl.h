@@ -23,6 +23,7 @@
 
 #include "base/buf.h"
 #include "tree/journal.h"
+#include "tree/leases.h"
 #include "tree/links.h"
 #include "tree/meta.h"
 #include "tree/msg.h"
@@ -72,6 +73,7 @@ struct reader_ctx {
 	struct pack pack;
 	struct buf xattrs, fragment, path, primary, block;
 	struct walk_dir *cwd; /* where the thread is, or NULL */
+	bool shared; /* the file that it reads, see send_open */
 };
 
 struct pass {
@@ -93,6 +95,8 @@ struct pass {
 	size_t n_several;
 	struct counters n;
 	uint32_t barrier;
+	pthread_mutex_t lease_lock;
+	struct leases leases; /* under it */
 	_Atomic bool flags_first; /* large files must wait for what was sent about them */
 	uint64_t start_ns;
 };
@@ -124,8 +128,11 @@ void work_add(struct work *w, unsigned type, const char *name, const struct list
 /* send_file.c: works one item off (pool_ops.work with the pass as arg). */
 int send_work(void *pass, unsigned reader, void *item, struct err *e);
 
-/* send_file.c: opens a regular file for reading without changing its access time; -1 with errno. */
-int send_open(int dirfd, const char *name);
+/* send_open.c: opens a regular file to read it; -1 with errno.  *shared: it is the descriptor of a process of
+ * the container (tree/leases.h), so no lseek.  May wait for a lease to be given up. */
+int send_open(struct pass *p, int dirfd, const char *name, bool *shared);
+/* After that, with errno: says why; -1. */
+int send_not_opened(const struct walk_dir *dir, const char *name, struct err *e);
 
 /* send_range.c: contents of an open file from..to. */
 int send_range(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,

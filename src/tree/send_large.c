@@ -126,9 +126,11 @@ static int gone(struct pass *p, struct large *l, struct err *e)
  * which a reader meets a file that vanished. */
 static int push_data(struct pass *p, struct large *l, uint64_t to, bool compare, struct err *e)
 {
-	own_fd int fd = send_open(l->dir->fd, large_name(l));
-	bool pushed = false;
+	bool pushed = false, shared;
+	own_fd int fd = send_open(p, l->dir->fd, large_name(l), &shared);
 
+	if (shared)
+		close_fd(&fd);
 	for (uint64_t from = l->next, end; from < to; from = end) {
 		off_t data = fd < 0 ? (off_t)from : lseek(fd, (off_t)from, SEEK_DATA);
 		struct work *w;

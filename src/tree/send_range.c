@@ -25,14 +25,14 @@ static int begin(struct reader_ctx *r, const struct walk_dir *dir, size_t need, 
 }
 
 /* Where the next data begins and ends within [from, to); equal when there is none.  A file
- * system without SEEK_DATA is all data. */
-static void next_data(int fd, uint64_t from, uint64_t to, uint64_t *data, uint64_t *hole)
+ * system without SEEK_DATA, or a file that must not be asked, is all data. */
+static void next_data(const struct reader_ctx *r, int fd, uint64_t from, uint64_t to, uint64_t *data, uint64_t *hole)
 {
 	struct stat st;
 	off_t n;
 
 	/* Without holes it need not be asked: tmpfs looks at every page up to the end. */
-	if (fstat(fd, &st) == 0 && st.st_blocks * 512 >= st.st_size) {
+	if (r->shared || (fstat(fd, &st) == 0 && st.st_blocks * 512 >= st.st_size)) {
 		*data = from;
 		*hole = to;
 		return;
@@ -100,7 +100,7 @@ int send_range(struct pass *p, struct reader_ctx *r, const struct walk_dir *dir,
 	while (from < to) {
 		uint64_t data, hole;
 
-		next_data(fd, from, to, &data, &hole);
+		next_data(r, fd, from, to, &data, &hole);
 		for (from = data; from < hole;) {
 			size_t want = hole - from < CHUNK ? (size_t)(hole - from) : CHUNK;
 			size_t got = 0;
@@ -176,7 +176,7 @@ static int send_differences(struct pass *p, struct reader_ctx *r, const struct w
 			if (send_run(p, r, w, &run, e) < 0 ||
 			    begin(r, w->dir, 0, e) < 0)
 				return -1;
-			next_data(fd, from + at, from + at + n, &data, &hole);
+			next_data(r, fd, from + at, from + at + n, &data, &hole);
 			if (data < from + at + n)
 				rec_put_range(&r->pack.b, REC_ZERO, w->name, from + at, n);
 			else if (!is_hole_there(w, from + at))
@@ -226,7 +226,7 @@ static int compare_range(struct pass *p, struct reader_ctx *r, const struct work
 		ssize_t n;
 
 		if (at >= hole)
-			next_data(fd, at, w->to, &data, &hole);
+			next_data(r, fd, at, w->to, &data, &hole);
 		until = data - data % TREE_BLOCK;
 		if (until > at) {
 			if (send_hole(r, w, at, until, e) < 0)
@@ -249,12 +249,14 @@ static int compare_range(struct pass *p, struct reader_ctx *r, const struct work
 int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, struct err *e)
 {
 	struct stat st;
-	own_fd int fd = send_open(AT_FDCWD, w->name);
+	own_fd int fd = send_open(p, AT_FDCWD, w->name, &r->shared);
 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
 		return send_large_vanished(p, w->id, w->dir, w->name, e);
-	if (fd < 0 || fstat(fd, &st) < 0)
-		return err_sys(e, "cannot open %s/%s", w->dir->path, w->name);
+	if (fd < 0)
+		return send_not_opened(w->dir, w->name, e);
+	if (fstat(fd, &st) < 0)
+		return err_sys(e, "cannot stat %s/%s", w->dir->path, w->name);
 	/* By now another file may have the name: then the other names of the one that was
 	 * meant are not told of by the journal. */
 	if (!S_ISREG(st.st_mode) || (w->id.ino && st.st_ino != w->id.ino))

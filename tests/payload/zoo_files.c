@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Open files: positions, locks, deleted ones, odd ones. */
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -227,7 +228,41 @@ static int kernel_check(void)
 	return 0;
 }
 
+/* ---- a lease: nobody else may open the file before its holder is told ---- */
+
+static int leased, leased_big;
+static volatile sig_atomic_t broken;
+
+static void on_break(int signal)
+{
+	(void)signal;
+	broken++;
+}
+
+static int lease_make(void)
+{
+	signal(SIGIO, on_break);
+	leased = file_with("leased", "nobody has opened it");
+	leased_big = open("leased-big", O_RDWR | O_CREAT | O_TRUNC, 0600);
+	NEED(ftruncate(leased_big, 40 << 20) == 0 && pwrite(leased_big, "far", 3, 35 << 20) == 3 &&
+		     lseek(leased_big, 77, SEEK_SET) == 77, "a large file");
+	NEED(fcntl(leased, F_SETLEASE, F_WRLCK) == 0 && fcntl(leased_big, F_SETLEASE, F_WRLCK) == 0, "F_SETLEASE");
+	return 0;
+}
+
+static int lease_check(void)
+{
+	char buf[3];
+
+	NEED(!broken, "the lease was broken");
+	NEED(fcntl(leased, F_GETLEASE) == F_WRLCK && fcntl(leased_big, F_GETLEASE) == F_WRLCK, "a lease is lost");
+	NEED(lseek(leased_big, 0, SEEK_CUR) == 77, "its position is %ld", (long)lseek(leased_big, 0, SEEK_CUR));
+	NEED(pread(leased_big, buf, 3, 35 << 20) == 3 && !memcmp(buf, "far", 3), "contents under a lease");
+	return 0;
+}
+
 const struct animal zoo_files[] = {
+	{ "lease", lease_make, lease_check },
 	{ "open-files", open_make, open_check },
 	{ "deleted-files", deleted_make, deleted_check },
 	{ "mapped-files", mapped_make, mapped_check },

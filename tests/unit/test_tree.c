@@ -17,6 +17,7 @@
 #include "tree/exclude.h"
 #include "tree/held.h"
 #include "tree/known.h"
+#include "tree/leases.h"
 #include "tree/links.h"
 #include "tree/msg.h"
 #include "tree/pack.h"
@@ -433,9 +434,26 @@ static void test_overlays_that_no_event_tells_of(void **state)
 	assert_true(held_has_overlay(upper));
 }
 
+static void test_lines_of_locks(void **state)
+{
+	struct lease l;
+
+	(void)state;
+	assert_int_equal(lease_parse("3: LEASE  ACTIVE    WRITE 4711 08:01:131 0 EOF", &l), 0);
+	assert_int_equal(l.pid, 4711);
+	assert_int_equal(l.ino, 131);
+	assert_int_equal(lease_parse("3: LEASE  BREAKING  WRITE 1 fe:1f:18446744073709551615 0 EOF", &l), 0);
+	assert_int_equal(lease_parse("3: LEASE  ACTIVE    READ  4711 08:01:131 0 EOF", &l), -1);
+	assert_int_equal(lease_parse("1: POSIX  ADVISORY  WRITE 4711 08:01:131 0 EOF", &l), -1);
+	assert_int_equal(lease_parse("1: -> LEASE  BREAKER   WRITE 4711 08:01:131 0 EOF", &l), -1);
+	assert_int_equal(lease_parse("3: LEASE  ACTIVE    WRITE 0 08:01:131 0 EOF", &l), -1);
+	assert_int_equal(lease_parse("", &l), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_lines_of_locks),
 		cmocka_unit_test(test_overlays_that_no_event_tells_of),
 		cmocka_unit_test(test_known_blocks),
 		cmocka_unit_test(test_records_come_back),
