@@ -277,3 +277,29 @@ int path_remove_tree(int dirfd, const char *path, struct err *e)
 		return err_sys(e, "cannot remove directory %s", path);
 	return 0;
 }
+
+int path_clear(const char *path, struct err *e)
+{
+	own_fd int top = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = top < 0 ? -1 : dup(top);
+	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	unsigned moved = 0, before;
+	struct dirent *de;
+
+	if (!d) {
+		close_fd(&fd);
+		return err_sys(e, "cannot read %s", path);
+	}
+	do {
+		before = moved;
+		rewinddir(d);
+		while ((de = readdir(d))) {
+			if (!strcmp(de->d_name, ".") || !strcmp(de->d_name, "..") ||
+			    !strcmp(de->d_name, "lost+found"))
+				continue;
+			if (remove_one(top, top, de->d_name, de->d_type, 1, &moved, e) < 0)
+				return err_wrap(e, "%s", path);
+		}
+	} while (moved != before);
+	return 0;
+}

@@ -47,4 +47,8 @@ int path_sync(const char *path, struct err *e);
  */
 int path_remove_tree(int dirfd, const char *path, struct err *e);
 
+/* The same for all that is in a directory (but lost+found), which stays: it may be a mount point, nothing in
+ * it may. */
+int path_clear(const char *path, struct err *e);
+
 #endif

@@ -7,8 +7,13 @@
  * is finished by calling it again.  The config goes first: from then on nobody starts it.
  * An older X.migrated is moved to X.replaced before X takes its place, so that at no
  * moment the only copy is neither.
+ *
+ * The private area may be a symlink: what it leads to goes first, then the link.  A mount point
+ * cannot be renamed: it is emptied, or stays as it is, and the mount is the administrator's.
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -17,6 +22,7 @@
 #include "base/path.h"
 #include "engine/vz.h"
 #include "engine/vz_run.h"
+#include "host/mount.h"
 
 static bool is_there(const char *path)
 {
@@ -35,19 +41,51 @@ static int move_to(const char *from, const char *to, struct err *e)
 	return -1;
 }
 
+static bool is_link(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 && S_ISLNK(st.st_mode);
+}
+
+static int delete_area(const char *path, struct err *e);
+
+/* A symlink and what it leads to. */
+static int delete_linked(const char *path, struct err *e)
+{
+	own_free char *real = realpath(path, NULL);
+
+	if (real && delete_area(real, e) < 0)
+		return -1;
+	return unlink(path) < 0 && errno != ENOENT ? err_sys(e, "cannot remove %s", path) : 0;
+}
+
+static int remove_tree(const char *path, struct err *e)
+{
+	return is_link(path) ? delete_linked(path, e) : path_remove_tree(AT_FDCWD, path, e);
+}
+
 static int set_aside(const char *path, struct err *e)
 {
 	own_free char *aside = xasprintf("%s.migrated", path);
 	own_free char *replaced = xasprintf("%s.replaced", path);
 
 	if (is_there(path)) {
-		if (is_there(aside) && (path_remove_tree(AT_FDCWD, replaced, e) < 0 ||
+		if (is_there(aside) && (remove_tree(replaced, e) < 0 ||
 					move_to(aside, replaced, e) < 0))
 			return -1;
 		if (move_to(path, aside, e) < 0)
 			return -1;
 	}
-	return path_remove_tree(AT_FDCWD, replaced, e);
+	return remove_tree(replaced, e);
+}
+
+static int set_area_aside(const char *path, struct err *e)
+{
+	if (is_link(path) || !mount_is_point(path))
+		return set_aside(path, e);
+	log_warn("%s is a mount point and cannot be renamed: the container's files stay in it", path);
+	return 0;
 }
 
 static int delete_tree(const char *path, struct err *e)
@@ -59,6 +97,18 @@ static int delete_tree(const char *path, struct err *e)
 	if (is_there(path) && move_to(path, doomed, e) < 0)
 		return -1;
 	return path_remove_tree(AT_FDCWD, doomed, e);
+}
+
+static int delete_area(const char *path, struct err *e)
+{
+	if (is_link(path))
+		return delete_linked(path, e);
+	if (!mount_is_point(path))
+		return delete_tree(path, e);
+	if (path_clear(path, e) < 0)
+		return -1;
+	log_warn("%s is a mount point: it is empty now, and stays", path);
+	return 0;
 }
 
 /* The config may be a symlink into the private area: then the link goes, its target with the area. */
@@ -94,7 +144,7 @@ int vz_retire(const struct ct *ct, bool remove, struct err *e)
 			return -1;
 	}
 	rmdir(ct->root);
-	if ((remove ? delete_tree : set_aside)(ct->private_area, e) < 0)
+	if ((remove ? delete_area : set_area_aside)(ct->private_area, e) < 0)
 		return err_wrap(e, "the private area of container %s stays", ct->id);
 	log_info("container %s: config and private area %s", ct->id,
 		 remove ? "removed" : "renamed to .migrated");

@@ -233,27 +233,6 @@ int into_template_check(struct into *n, struct err *e)
 	return err_hint(e, "see `vzpkg list --cached`, or leave -z out");
 }
 
-/* What an earlier try left of a disk: it is read whole again, and what was deleted on it since
- * must not stay. */
-static int clear_area(const struct into *n, struct err *e)
-{
-	own_dir DIR *d = opendir(n->ct.private_area);
-	struct dirent *de;
-
-	if (!d)
-		return err_sys(e, "cannot read %s", n->ct.private_area);
-	while ((de = readdir(d))) {
-		const char *name = de->d_name;
-
-		if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "lost+found") ||
-		    unlinkat(dirfd(d), name, 0) == 0)
-			continue;
-		if (path_remove_tree(dirfd(d), name, e) < 0)
-			return -1;
-	}
-	return 0;
-}
-
 int into_area_begin(struct into *n, struct err *e)
 {
 	own_free char *above = xstrdup(n->ct.private_area), *dir = NULL;
@@ -261,7 +240,8 @@ int into_area_begin(struct into *n, struct err *e)
 
 	if (write_note(n, e) < 0)
 		return -1;
-	if (n->kept && n->image && clear_area(n, e) < 0)
+	/* What an earlier try left of a disk: it is read whole again, and what was deleted on it since must not stay. */
+	if (n->kept && n->image && path_clear(n->ct.private_area, e) < 0)
 		return -1;
 	if (n->kept && !n->image)
 		return 0;
