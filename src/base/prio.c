@@ -8,7 +8,7 @@
 
 #include "base/own.h"
 
-enum { GENTLE = 10, FIRST = 10 };
+enum { GENTLE = 10, FIRST = 10, LEAST = 19 /* setpriority(2) takes no more */ };
 
 int prio_get(void)
 {
@@ -22,7 +22,7 @@ int prio_gentle(void)
 	if (setpriority(PRIO_PROCESS, 0, now - 1) < 0)
 		return now;
 	setpriority(PRIO_PROCESS, 0, now);
-	return now + GENTLE;
+	return now + GENTLE > LEAST ? LEAST : now + GENTLE;
 }
 
 int prio_first(int usual)
