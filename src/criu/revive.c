@@ -205,7 +205,7 @@ static int settle_sockets(const struct revive *r, const struct procs *p, struct 
 	    sockopts_get(&saved, data, len, e) < 0 || sockopts_apply(&saved, p->v, p->n, &lost, e) < 0)
 		return -1;
 	for (size_t i = 0; i < lost.n; i++)
-		log_warn("this kernel refuses the socket option %s: it is lost", lost.item[i]);
+		log_warn("this kernel refuses for a socket: %s, which is lost", lost.item[i]);
 	log_debug("%zu sockets settled in %.1f ms", saved.n, (double)(clock_ns() - begun) / 1e6);
 	return 0;
 }

@@ -9,15 +9,21 @@
  *	dump	recvmsg(MSG_PEEK)	all but descriptors is taken away; the sender is written behind the message's bytes
  *	restore	sendmsg			that is taken off again, and the message sent in the sender's name
  *
+ *	dump	getsockopt(UDP_CORK)	off where nothing is held back: CRIU refuses corked ones; criu/sockopts.h makes it so again
+ *
  * Each message gets such a trailer, so that none of the container's own can pass for one.  An empty image beside the queues'
  * own says that they have them.  The time is that of the restore.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -179,4 +185,14 @@ INSTEAD ssize_t sendmsg(int fd, const struct msghdr *m, int flags)
 	less.msg_iov = &v;
 	n = send_as(fd, &less, &t, flags);
 	return n < 0 ? n : n + (ssize_t)sizeof(t);
+}
+
+INSTEAD int getsockopt(int fd, int level, int name, void *value, socklen_t *len)
+{
+	int ret = (int)syscall(SYS_getsockopt, fd, level, name, value, len), held = 1, *on = value;
+
+	if (ret == 0 && level == IPPROTO_UDP && name == UDP_CORK && shim_dir() >= 0 && *len == sizeof(*on) && *on &&
+	    syscall(SYS_ioctl, fd, SIOCOUTQ, &held) == 0 && held == 0)
+		*on = 0;
+	return ret;
 }

@@ -128,6 +128,7 @@ static const struct option {
 	OPTION(ANY, SOCK_DGRAM, SOL_UDP, UDP_NO_CHECK6_RX, 4, 0),
 	OPTION(ANY, SOCK_DGRAM, SOL_UDP, UDP_SEGMENT, 4, 0),
 	OPTION(ANY, SOCK_DGRAM, SOL_UDP, UDP_GRO, 4, 0),
+	OPTION(ANY, SOCK_DGRAM, SOL_UDP, UDP_CORK, 4, 0),
 	OPTION(ANY, SOCK_DGRAM, SOL_UDP, UDP_ENCAP, 4, 0),
 	OPTION(ANY, ANY, SOL_SOCKET, SO_PRIORITY, 4, 0), /* IP_TOS changes it */
 #undef OPTION
@@ -187,6 +188,37 @@ static bool read_one(int fd, int level, int name, uint8_t len, struct sockopt *o
 static bool same_value(const struct sockopt *a, const struct sockopt *b)
 {
 	return a->len == b->len && memcmp(a->value, b->value, a->len) == 0;
+}
+
+static bool is_ping(const struct kind *k)
+{
+	return k->type == SOCK_DGRAM && (k->protocol == IPPROTO_ICMP || k->protocol == IPPROTO_ICMPV6);
+}
+
+/* getsockname or getpeername */
+static void read_end(int fd, int (*get)(int fd, struct sockaddr *a, socklen_t *len), struct sockopts_end *end)
+{
+	struct sockaddr_storage a = { .ss_family = AF_UNSPEC };
+	socklen_t len = sizeof(a);
+
+	/* both families have the port, here the number of the echoes, at the same place */
+	if (get(fd, (struct sockaddr *)&a, &len) < 0 || len > sizeof(end->address) || !((struct sockaddr_in *)&a)->sin_port)
+		return;
+	memcpy(end->address, &a, len);
+	end->len = (uint8_t)len;
+}
+
+static int give_ends(int fd, const struct sockopts_of *of)
+{
+	struct sockopts_end now = { .len = 0 };
+	struct sockaddr_storage a;
+
+	read_end(fd, getsockname, &now);
+	memcpy(&a, of->here.address, sizeof(of->here.address));
+	if (of->here.len && !now.len && bind(fd, (struct sockaddr *)&a, of->here.len) < 0)
+		return -1;
+	memcpy(&a, of->peer.address, sizeof(of->peer.address));
+	return of->peer.len ? connect(fd, (struct sockaddr *)&a, of->peer.len) : 0;
 }
 
 /* ---- reading ---- */
@@ -277,6 +309,10 @@ static int read_socket(struct reading *r, const struct proc *p, int pidfd, int n
 		return 0;
 	of.uid = st.st_uid;
 	of.gid = st.st_gid;
+	if (is_ping(&k)) {
+		read_end(fd, getsockname, &of.here);
+		read_end(fd, getpeername, &of.peer);
+	}
 	of.v = xcalloc(NR_OPTIONS, sizeof(*of.v));
 	f = fresh_like(r, &k);
 	for (size_t i = 0; i < NR_OPTIONS; i++) {
@@ -354,6 +390,8 @@ static int apply_to(const struct sockopts_of *of, const struct proc *p, struct s
 
 	if (fd < 0 || !kind_of(fd, &k))
 		return err_sys(e, "descriptor %d of process %d is no socket after the restore", of->fd, (int)of->vpid);
+	if (is_ping(&k) && give_ends(fd, of) < 0)
+		strv_addf(lost, "the number of descriptor %d of process %d", of->fd, (int)of->vpid);
 	for (size_t i = 0; i < of->n; i++) {
 		const struct sockopt *o = &of->v[i];
 		struct sockopt now;
@@ -396,6 +434,8 @@ void sockopts_put(struct buf *b, const struct sockopts *s)
 		buf_put_u32(b, (uint32_t)of->fd);
 		buf_put_u32(b, of->uid);
 		buf_put_u32(b, of->gid);
+		buf_put_bytes(b, of->here.address, of->here.len);
+		buf_put_bytes(b, of->peer.address, of->peer.len);
 		buf_put_u16(b, (uint16_t)of->n);
 		for (size_t k = 0; k < of->n; k++) {
 			buf_put_u16(b, (uint16_t)of->v[k].level);
@@ -414,6 +454,16 @@ static bool is_known(int level, int name)
 	return false;
 }
 
+static void get_end(struct reader *r, struct sockopts_end *end)
+{
+	size_t len;
+	const uint8_t *address = get_bytes(r, sizeof(end->address), &len);
+
+	if (address && len)
+		memcpy(end->address, address, len);
+	end->len = (uint8_t)len;
+}
+
 static void get_of(struct reader *r, struct sockopts_of *of)
 {
 	uint16_t n;
@@ -422,6 +472,8 @@ static void get_of(struct reader *r, struct sockopts_of *of)
 	of->fd = (int)get_u32(r);
 	of->uid = get_u32(r);
 	of->gid = get_u32(r);
+	get_end(r, &of->here);
+	get_end(r, &of->peer);
 	n = get_u16(r);
 	r->bad |= n > OPTIONS_MAX;
 	of->v = xcalloc(r->bad ? 1 : n + 1u, sizeof(*of->v));

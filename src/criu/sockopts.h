@@ -29,11 +29,17 @@ struct sockopt {
 	uint8_t value[SOCKOPT_MAX];
 };
 
+struct sockopts_end {
+	uint8_t address[28]; /* a struct sockaddr_in or sockaddr_in6 */
+	uint8_t len;	     /* 0: none */
+};
+
 struct sockopts_of {
 	pid_t vpid;
 	int fd;
 	uid_t uid;
 	gid_t gid;
+	struct sockopts_end here, peer; /* of a ping socket: CRIU binds and connects others */
 	struct sockopt *v; /* owned */
 	size_t n;
 };

@@ -22,10 +22,14 @@ begin() { # CONTAINER [ANIMAL...]
 	put a "/vz/private/$id/etc/rc" <<-END
 		#!/bin/sh
 		ifconfig lo up
+		while [ ! -e /begin ]; do sleep 0.1; done
 		exec /bin/zoo run /zoo $*
 	END
 	on a chmod 755 "/vz/private/$id/bin/zoo" "/vz/private/$id/etc/rc"
 	must on a pctl start "$id"
+	# ping sockets, which a container cannot allow itself
+	must on a nsenter -t "$(on a runc state "$id" | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p')" -n sh -c 'echo 0 1000 >/proc/sys/net/ipv4/ping_group_range'
+	on a touch "/vz/private/$id/begin"
 	wait_for 20 on a test -e "/vz/private/$id/zoo/ready"
 }
 

@@ -494,6 +494,59 @@ static int options_check(void)
 	return 0;
 }
 
+/* ---- ping sockets (ip(7), ping_group_range), and UDP that holds back what is written ---- */
+
+static int pings[2] = { -1, -1 }, corked, heard;
+
+static int ping_make(void)
+{
+	struct sockaddr_in a = local(77);
+
+	pings[0] = socket(AF_INET, SOCK_DGRAM, IPPROTO_ICMP);
+	pings[1] = socket(AF_INET6, SOCK_DGRAM, IPPROTO_ICMPV6);
+	errno = 0; /* where nobody may have them, there are none */
+	if (pings[0] >= 0)
+		NEED(bind(pings[0], (struct sockaddr *)&a, sizeof(a)) == 0, "bind");
+	return 0;
+}
+
+static int ping_check(void)
+{
+	struct sockaddr_in a = local(0);
+	uint8_t echo[16] = { 8 }, answer[64];
+
+	NEED((pings[1] < 0) || option(pings[1], SOL_SOCKET, SO_PROTOCOL) == IPPROTO_ICMPV6, "the socket of IPv6");
+	if (pings[0] < 0)
+		return 0;
+	NEED(sendto(pings[0], echo, sizeof(echo), 0, (struct sockaddr *)&a, sizeof(a)) == sizeof(echo), "sendto");
+	NEED(readable(pings[0], 2000) && recv(pings[0], answer, sizeof(answer), 0) == sizeof(echo), "no answer");
+	NEED(answer[4] == 0 && answer[5] == 77, "it answers as %d, not 77", answer[4] << 8 | answer[5]);
+	return 0;
+}
+
+static int corked_make(void)
+{
+	int one = 1;
+
+	heard = bound(SOCK_DGRAM, 5026);
+	corked = connected(SOCK_DGRAM, 5026);
+	NEED(heard >= 0 && setsockopt(corked, IPPROTO_UDP, 1 /* UDP_CORK */, &one, sizeof(one)) == 0, "UDP_CORK");
+	return 0;
+}
+
+static int corked_check(void)
+{
+	int no = 0, one = 1;
+	char text[16] = "";
+
+	NEED(send(corked, "to", 2, 0) == 2 && send(corked, "gether", 6, 0) == 6, "send");
+	NEED(!readable(heard, 50), "it holds nothing back");
+	NEED(setsockopt(corked, IPPROTO_UDP, 1, &no, sizeof(no)) == 0 && readable(heard, 2000) &&
+	     recv(heard, text, sizeof(text), 0) == 8, "what was held back is \"%s\"", text);
+	NEED(setsockopt(corked, IPPROTO_UDP, 1, &one, sizeof(one)) == 0, "UDP_CORK");
+	return 0;
+}
+
 /* ---- whose a socket is, and addresses that are not ours ---- */
 
 enum { OWNER = 1000 };
@@ -550,6 +603,8 @@ const struct animal zoo_inet[] = {
 	{ "packet-ring", ring_make, ring_check },
 	{ "connecting", connecting_make, connecting_check },
 	{ "multicast", groups_make, groups_check },
+	{ "ping", ping_make, ping_check },
+	{ "udp-corked", corked_make, corked_check },
 	{ "inet-options", options_make, options_check },
 	{ "inet-owner", owner_make, owner_check },
 	{ NULL, NULL, NULL },
