@@ -180,8 +180,8 @@ static void screen_round(void *arg, const struct event_round *r)
 	text_ms(took, r->ms);
 	text_bytes(dirty, (uint64_t)r->dirty_bps);
 	text_bytes(left, r->left_bytes);
-	say(s, s->to, "    round %u: %s in %s, %s/s change, %s left", r->number, bytes, took, dirty,
-	    left);
+	say(s, s->to, "    round %u: %s in %s, %s/s change%s%s%s", r->number, bytes, took, dirty,
+	    r->left_bytes ? ", " : "", r->left_bytes ? left : "", r->left_bytes ? " left" : "");
 }
 
 static void screen_decision(void *arg, const char *text)

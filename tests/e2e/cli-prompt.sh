@@ -35,6 +35,12 @@ once a b --online --lazy --streams=3
 once b a --streams=16
 expect_out 'warning: 8 streams, not 16'
 
+# ---- ^C in the middle: what undoes it there is not asked for the password again
+typed 25 a 'password: $' 'lab\r' -- env PMIGRATE_FAULT=source.last:typed pmigrate c 101 c root@b:2223
+expect_eq "$(grep -o 'password:' "$OUT" | wc -l)" 1 "questions of a move that was interrupted"
+expect_eq "$(where_is)" a "where it is after ^C"
+expect_eq "$(on b sh -c 'ls -A /vz/private; pmigrate status')" "" "what ^C left there"
+
 # ---- a host key nobody has seen: asked, too, and once
 on a sh -c 'mv /root/.ssh/known_hosts /root/kh; mv /etc/ssh/ssh_known_hosts /root/kh2 2>/dev/null || :'
 typed 0 a 'yes/no.*\? $' 'yes\r' 'password: $' 'lab\r' -- pmigrate c 101 c root@b:2223 -r yes --online --ssh=-oStrictHostKeyChecking=ask
