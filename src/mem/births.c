@@ -2,25 +2,23 @@
 #include "mem/births.h"
 
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 
+#include "base/file.h"
 #include "base/own.h"
+#include "base/spawn.h"
+#include "config.h"
+#include "mem/births_priv.h"
 
-enum { MAX_NEW = 256 };
+enum { MAX_NEW = 256, PROGRAM_MAX = 8 << 20, START_MS = 5000 };
 
-struct answer {
-	uint64_t last;
-	bool missed;
-};
-
-/* Async-signal-safe: also runs in a forked child of many threads. */
 static uint64_t newest_pid(void)
 {
 	char text[256], *p;
@@ -39,9 +37,9 @@ static uint64_t newest_pid(void)
 	return pid;
 }
 
-static struct answer look(uint64_t before)
+static struct births_answer look(uint64_t before)
 {
-	struct answer a = { newest_pid(), true };
+	struct births_answer a = { newest_pid(), true };
 
 	if (!before || !a.last || a.last < before || a.last - before > MAX_NEW)
 		return a;
@@ -52,43 +50,51 @@ static struct answer look(uint64_t before)
 	return a;
 }
 
-/* In the namespace. */
-static void helper_main(int sock)
+/* The helper's program in a memory file that nobody can write to: /proc/PID/exe of the helper leads there. */
+static int program(void)
 {
-	static const char name[] = "pmigrate-births";
-	uint64_t before;
+	own_free char *data = NULL;
+	own_fd int fd = memfd_create("births", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	size_t len;
 
-	prctl(PR_SET_NAME, name);
-	if (dup2(sock, 0) < 0 || syscall(SYS_close_range, 1, ~0u, 0) < 0)
-		_exit(1);
-	while (read(0, &before, sizeof(before)) == sizeof(before)) {
-		struct answer a = look(before);
+	if (fd < 0 || file_read(AT_FDCWD, PMIGRATE_LIBEXECDIR "/births", PROGRAM_MAX, &data, &len, NULL) < 0 ||
+	    write_all(fd, data, len) < 0 || fchmod(fd, 0555) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) < 0)
+		return -1;
+	return take_fd(&fd);
+}
 
-		if (write(0, &a, sizeof(a)) != sizeof(a))
-			break;
-	}
-	_exit(0);
+/* Its number here, or 0.  It is our child: the program that makes it sees to that. */
+static pid_t start_helper(pid_t init, int theirs, int ours)
+{
+	own_fd int exe = program(), there = (int)syscall(SYS_pidfd_open, init, 0);
+	own_fd int loadavg = open("/proc/loadavg", O_RDONLY | O_CLOEXEC);
+	own_free char *file = xasprintf("/proc/self/fd/%d", exe), *ns = xasprintf("%d", there);
+	own_free char *asks = xasprintf("%d", loadavg), *sock = xasprintf("%d", theirs);
+	const int fds[] = { there, loadavg, theirs };
+	struct spawn s = SPAWN_INIT(spawn_argv(file, ns, asks, sock));
+	own_child struct child c = CHILD_INIT;
+	struct timeval limit = { 5, 0 };
+	int64_t pid = 0;
+	int status;
+
+	s.pass_fds = fds;
+	s.n_pass_fds = array_len(fds);
+	setsockopt(ours, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	if (exe < 0 || there < 0 || loadavg < 0 || child_start(&c, &s, NULL) < 0 ||
+	    child_wait(&c, START_MS, &status, NULL) < 0 || status != 0 || recv(ours, &pid, sizeof(pid), 0) != sizeof(pid))
+		return 0;
+	return (pid_t)pid;
 }
 
 void births_init(struct births *b, pid_t init)
 {
-	own_fd int there = (int)syscall(SYS_pidfd_open, init, 0);
-	own_fd int here = open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC);
-	sigset_t all, old;
 	int sv[2];
 
 	*b = (struct births)BIRTHS_INIT;
-	if (there < 0 || here < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, sv) < 0)
 		return;
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	if (setns(there, CLONE_NEWPID) == 0) {
-		b->pid = (pid_t)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
-		if (b->pid == 0)
-			helper_main(sv[1]);
-		setns(here, CLONE_NEWPID);
-	}
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	b->pid = start_helper(init, sv[1], sv[0]);
 	close(sv[1]);
 	b->sock = sv[0];
 	if (b->pid <= 0)
@@ -109,7 +115,7 @@ void births_fini(struct births *b)
 bool births_missed(struct births *b)
 {
 	struct timeval limit = { 0, 200000 };
-	struct answer a;
+	struct births_answer a;
 
 	if (b->pid > 0) {
 		setsockopt(b->sock, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));

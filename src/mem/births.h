@@ -4,8 +4,8 @@
  *
  * A small process of ours inside the namespace reads there which pid was handed out last
  * (/proc/loadavg tells it for the reader's namespace) and whether all pids since the
- * look before are still in use.  It has no descriptor but its socket, ends with it, and is no
- * child of any process of the container.  While it exists the namespace cannot end: it
+ * look before are still in use.  It ends with its socket, is no child of any process of the container, and has nothing
+ * of the server that root in there could take hold of (births_helper.c).  While it exists the namespace cannot end: it
  * is ended at the freeze, and noticed and reaped when it was killed.
  *
  * Without it (no right to enter) the same is asked of our own namespace, which counts all

@@ -50,6 +50,8 @@ for way in 'a b' 'b a --lazy' 'a b --noiter'; do
 	expect_eq "$(on "$from" pgrep -fc '^/bin/zoo run' || :)" 0 "processes left on $from"
 done
 
+on b test -e /vz/private/401/zoo/peeped || fail "the peeper has met nobody of ours"
+
 # A move that comes to nothing when everything has been saved: they go on where they are.
 begin 402 signals-end-calls tcp tcp-visits pipe timerfd itimer
 put b /usr/local/sbin/pmigrate-faulty <<-'END'

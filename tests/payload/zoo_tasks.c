@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 /* Processes and threads: what they are, and how they stand to each other. */
+#include <dirent.h>
 #include <grp.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -455,6 +456,65 @@ static int forbidding_check(void)
 	return 0;
 }
 
+/* ---- whoever looks at the migration's own process in here finds nothing of the server in it ---- */
+
+static char peeped[128];
+
+static void peep(const char *pid)
+{
+	char path[64], text[4096];
+	struct stat its, ours;
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/%.16s/comm", pid);
+	if (text_of(path, text, sizeof(text)) < 0 || strncmp(text, "pmigrate", 8) != 0)
+		return;
+	snprintf(path, sizeof(path), "/proc/%.16s/root/", pid);
+	if (stat(path, &its) == 0 && stat("/", &ours) == 0 && (its.st_dev != ours.st_dev || its.st_ino != ours.st_ino))
+		snprintf(peeped, sizeof(peeped), "its root is another");
+	snprintf(path, sizeof(path), "/proc/%.16s/exe", pid);
+	n = readlink(path, text, sizeof(text) - 1);
+	if (n > 0 && strncmp(text, "/memfd:", 7) != 0)
+		snprintf(peeped, sizeof(peeped), "its program is %.*s", (int)(n < 80 ? n : 80), text);
+	snprintf(path, sizeof(path), "/proc/%.16s/status", pid);
+	if (text_of(path, text, sizeof(text)) == 0 && !strstr(text, "\nCapBnd:\t0000000000000000"))
+		snprintf(peeped, sizeof(peeped), "it has capabilities");
+	snprintf(path, sizeof(path), "/proc/%.16s/environ", pid);
+	if (text_of(path, text, sizeof(text)) == 0 && strchr(text, '='))
+		snprintf(peeped, sizeof(peeped), "its environment is told");
+	close(open("peeped", O_CREAT | O_WRONLY, 0644));
+}
+
+static void *peeper_main(void *arg)
+{
+	for (;; usleep(2000)) {
+		DIR *d = opendir("/proc");
+		struct dirent *entry;
+
+		while (d && (entry = readdir(d))) {
+			if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9')
+				peep(entry->d_name);
+		}
+		if (d)
+			closedir(d);
+	}
+	return arg;
+}
+
+static int peeper_make(void)
+{
+	pthread_t t;
+
+	NEED(pthread_create(&t, NULL, peeper_main, NULL) == 0, "pthread_create");
+	return 0;
+}
+
+static int peeper_check(void)
+{
+	NEED(!peeped[0], "%s", peeped);
+	return 0;
+}
+
 /* ---- in a control group deeper than anybody looks, of the hierarchy by which all are killed ---- */
 
 enum { DEEP = 40 };
@@ -520,6 +580,7 @@ const struct animal zoo_tasks[] = {
 	{ "inherited", inherited_make, inherited_check },
 	{ "own-mounts", mounts_make, mounts_check },
 	{ "forbidding-mounts", forbidding_make, forbidding_check },
+	{ "peeper", peeper_make, peeper_check },
 	{ "deep-group", deep_make, deep_check },
 	{ "own-root", chroot_make, chroot_check },
 	{ NULL, NULL, NULL },
