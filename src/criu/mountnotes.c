@@ -2,12 +2,13 @@
 #include "criu/mountnotes.h"
 
 #include <fcntl.h>
-#include <inttypes.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -208,4 +209,40 @@ int mountnotes_save(int images, pid_t init, const struct proc *procs, size_t n, 
 			return -1;
 	}
 	return idmaps.len ? imgdir_put(images, MOUNTNOTES_IDMAPS, idmaps.data, idmaps.len, e) : 0;
+}
+
+/* ---- one mount, without what lies on it ---- */
+
+struct alone {
+	pid_t pid;
+	const char *at;
+	int fd;
+	struct err err;
+};
+
+/* In a thread of its own, which ends in the namespace: only there it can be copied. */
+static void *alone_main(void *arg)
+{
+	struct alone *a = arg;
+	own_free char *path = xasprintf("/proc/%d/ns/mnt", (int)a->pid);
+	own_fd int ns = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (ns < 0 || unshare(CLONE_FS) < 0 || setns(ns, CLONE_NEWNS) < 0)
+		err_sys(&a->err, "cannot enter the mounts of process %d", (int)a->pid);
+	else if ((a->fd = open_tree(AT_FDCWD, a->at, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_SYMLINK_NOFOLLOW)) < 0)
+		err_sys(&a->err, "cannot take mount %s", a->at);
+	return NULL;
+}
+
+int mount_alone(pid_t pid, const char *at, struct err *e)
+{
+	struct alone a = { .pid = pid, .at = at, .fd = -1, .err = ERR_INIT };
+	pthread_t t;
+
+	if (pthread_create(&t, NULL, alone_main, &a) != 0)
+		return err_set(e, ERR_SYS, "cannot start a thread");
+	pthread_join(t, NULL);
+	if (a.fd < 0)
+		*e = a.err;
+	return a.fd;
 }

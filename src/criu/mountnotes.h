@@ -41,6 +41,12 @@ int mountnote_read(struct mountnote *note, char *text, struct err *e);
 /* By which path a namespace shows what `m`, of another one, shows; the caller's, or NULL. */
 char *mountnote_path(const struct mountnote *in, const struct mountinfo *m);
 
+/*
+ * The file system that process `pid` has mounted at `at`, alone: what is mounted on it does not hide what it has below.  Returns a
+ * directory in a mount of our own, nowhere attached; -1: it cannot be had, as when another mount is over it.
+ */
+int mount_alone(pid_t pid, const char *at, struct err *e);
+
 /* Source, frozen: all of it into the directory of images.  `init` is among the processes. */
 int mountnotes_save(int images, pid_t init, const struct proc *procs, size_t n, struct err *e);
 

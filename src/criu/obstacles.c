@@ -215,6 +215,10 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 		"the file is on a mount that is not the container's",
 		"restart the program with its files inside the container", true
 	};
+	static const struct obstacle_rule covered = {
+		"something was mounted over it after it was opened",
+		"unmount that, or restart the program", true
+	};
 	own_free char *name = xasprintf("fdinfo/%s", fd);
 	own_free char *info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
 	const char *at = info ? strstr(info, "mnt_id:") : NULL;
@@ -225,10 +229,11 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 	    strncmp(link, "/dev/zero (deleted)", 19) == 0 || strncmp(link, "/SYSV", 5) == 0)
 		return;
 	needle = xasprintf("\n%ld ", strtol(at + 7, NULL, 10));
-	if (strstr(l->mounts, needle))
-		return;
 	object = xasprintf("descriptor %s: %s", fd, link);
-	obstacles_found(l, pid, &foreign, object);
+	if (!strstr(l->mounts, needle))
+		obstacles_found(l, pid, &foreign, object);
+	else if (obstacles_is_covered(l, (unsigned)strtoul(at + 7, NULL, 10), link))
+		obstacles_found(l, pid, &covered, object);
 }
 
 /* Regular, its name is gone, but it has another that we do not know. */
@@ -486,6 +491,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	unix_peers_fini(&l.peers);
 	free(l.pids);
 	free(l.mounts);
+	mountnote_fini(&l.all);
 	free(l.mnt_seen);
 	return 0;
 }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* The mounts of a container, for criu/obstacles.h. */
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +51,50 @@ static bool is_ours(const struct mountinfo *m)
 	       ext_mount_is_node(m->root);
 }
 
+/* Ours to fill, but nobody can get at it: another mount lies over it. */
+static bool is_hidden(pid_t pid, const struct mountinfo *m)
+{
+	own_free char *at = xasprintf("/proc/%d/root%s", (int)pid, m->at);
+	struct statx sx;
+
+	return statx(AT_FDCWD, at, AT_SYMLINK_NOFOLLOW | AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT, STATX_MNT_ID, &sx) < 0 ?
+		       errno == ENOENT || errno == ENOTDIR :
+		       (sx.stx_mask & STATX_MNT_ID) && sx.stx_mnt_id != m->id;
+}
+
+static bool is_tmpfs(const struct mountinfo *m)
+{
+	return strcmp(m->type, "tmpfs") == 0 || strcmp(m->type, "ramfs") == 0;
+}
+
+static void look_at_memory(struct look *l, const struct mountinfo *m, const char *object)
+{
+	static const struct obstacle_rule hidden = {
+		"another mount lies over it, and its files cannot be reached", "unmount that, or this", true
+	};
+	static const struct obstacle_rule deleted = {
+		"what is mounted there has been deleted", "unmount it", true
+	};
+
+	if (m->deleted)
+		obstacles_found(l, 0, &deleted, object);
+	else if (is_hidden(l->init, m))
+		obstacles_found(l, 0, &hidden, object);
+}
+
+bool obstacles_is_covered(const struct look *l, unsigned mnt_id, const char *path)
+{
+	for (size_t i = 0; i < l->all.n; i++) {
+		const struct mountinfo *m = &l->all.m[i];
+		size_t n = strlen(m->at);
+
+		if (m->parent == mnt_id && m->id != mnt_id && n > 1 && strncmp(path, m->at, n) == 0 &&
+		    (path[n] == '/' || !path[n]))
+			return true;
+	}
+	return false;
+}
+
 static void look_at_mount(struct look *l, const struct seen_mounts *all, pid_t pid, const struct mountinfo *m)
 {
 	static const struct obstacle_rule partial = {
@@ -67,6 +113,8 @@ static void look_at_mount(struct look *l, const struct seen_mounts *all, pid_t p
 		obstacles_found(l, pid, r, object);
 	if (strcmp(m->root, "/") != 0 && !is_ours(m) && !shown_by_another(all, m))
 		obstacles_found(l, pid, &partial, object);
+	if (pid == l->init && is_tmpfs(m))
+		look_at_memory(l, m, object);
 	if (mountinfo_has(m->options, "idmapped") &&
 	    idmap_find(&map, pid, m, l->init, &all->note[0], NULL) < 0)
 		obstacles_found(l, pid, &mapped, object);
@@ -140,5 +188,6 @@ void obstacles_look_at_mounts(struct look *l)
 	}
 	for (size_t i = 0; i < all.n; i++)
 		mountnote_fini(&all.note[i]);
+	mountnote_read(&l->all, xstrdup(l->mounts), NULL);
 	free(all.note);
 }

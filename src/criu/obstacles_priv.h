@@ -7,6 +7,7 @@
 #include <stdint.h>
 #include <sys/stat.h>
 
+#include "criu/mountnotes.h"
 #include "criu/obstacles.h"
 #include "criu/peers.h"
 
@@ -25,6 +26,7 @@ struct look {
 	size_t n, cap;
 	struct unix_peers peers;
 	char *mounts;	    /* mountinfo texts of all mount namespaces met, one after the other */
+	struct mountnote all; /* the same, read */
 	struct mnt_ns *mnt_seen;
 	size_t n_mnt;
 };
@@ -40,6 +42,9 @@ uint64_t obstacles_ns_inode(pid_t pid, const char *name);
 int obstacles_stat(int dir, const char *path, struct stat *st);
 /* Is this the device of a mounted file system that cannot be moved anyway, such as NFS? */
 bool obstacles_is_remote(const struct look *l, dev_t dev);
+
+/* Is something mounted over this path of that mount? */
+bool obstacles_is_covered(const struct look *l, unsigned mnt_id, const char *path);
 
 /* Each mount namespace once; its text is kept. */
 void obstacles_take_mounts(struct look *l, pid_t pid);

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/prio.h"
+#include "criu/mountnotes.h"
 #include "criu/obstacles.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
@@ -36,8 +37,6 @@ void online_fini(struct online *o)
 {
 	for (size_t i = 0; i < o->n_places; i++)
 		tree_source_close(o->place[i]);
-	for (size_t i = 0; i < array_len(o->place_exclude); i++)
-		exclude_free(o->place_exclude[i]);
 	sender_free(o->sender);
 	save_free(o->save);
 	track_close(o->track);
@@ -419,23 +418,6 @@ int online_step_memory(void *ctx, struct err *e)
 	return let_doubts_settle(s, e);
 }
 
-/* What is mounted inside a memory file system is not its content. */
-static struct exclude *mounts_inside(const struct ext_mounts *l, const char *at, struct err *e)
-{
-	struct exclude *x = exclude_new();
-
-	for (size_t i = 0; i < l->n; i++) {
-		const char *inside = ext_mount_inside(&l->m[i], at);
-		own_free char *rule = inside ? xasprintf("- /%s", inside) : NULL;
-
-		if (rule && !strpbrk(inside, "*?[\\") && exclude_add(x, rule, e) < 0) {
-			exclude_free(x);
-			return NULL;
-		}
-	}
-	return x;
-}
-
 /* The memory file systems: their first pass, while all runs. */
 static int open_places(struct source *s, struct err *e)
 {
@@ -447,12 +429,11 @@ static int open_places(struct source *s, struct err *e)
 	if (n > array_len(o->place))
 		return err_set(e, ERR_UNSUPPORTED, "the container has %zu memory file systems", n);
 	for (size_t i = 0; i < n; i++) {
-		own_free char *at = xasprintf("/proc/%d/root%s", (int)o->parts.init,
-					      l->m[index[i]].at);
-		struct tree_opts to = { .zip = TREE_ZIP_OFF, .threads = 1 };
+		const struct tree_opts to = { .zip = TREE_ZIP_OFF, .threads = 1 };
+		own_fd int alone = mount_alone(o->parts.init, l->m[index[i]].at, e);
+		own_free char *at = xasprintf("/proc/self/fd/%d", alone);
 
-		to.exclude = o->place_exclude[i] = mounts_inside(l, l->m[index[i]].at, e);
-		if (!to.exclude || tree_source_open(&o->place[i], at, &to, e) < 0)
+		if (alone < 0 || tree_source_open(&o->place[i], at, &to, e) < 0)
 			return -1;
 		o->n_places++;
 		if (online_pass_place(s, i, PASS_FIRST, e) < 0)

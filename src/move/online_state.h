@@ -38,7 +38,6 @@ struct online {
 	bool followed;		/* it has all its memory there */
 	bool cut;		/* network or processes were stopped by us */
 	struct tree_source *place[64];
-	struct exclude *place_exclude[64];
 	size_t n_places;
 	uint64_t frozen_ns, saved_ns, sent_ns, restored_ns;
 	double freeze_ms, dump_ms, memory_ms, files_ms, places_ms;

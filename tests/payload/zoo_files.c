@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 
 #include "zoo.h"
@@ -261,6 +262,42 @@ static int lease_check(void)
 	return 0;
 }
 
+/* ---- files of a tmpfs that a mount hides, at a place with an odd name ---- */
+
+#define HIDING "/dev/shm/a\tb\\c #d"
+
+static int hide(void)
+{
+	NEED(mount("", HIDING, "tmpfs", 0, "size=1m") == 0, "mount");
+	close(open(HIDING "/above", O_WRONLY | O_CREAT, 0600));
+	return 0;
+}
+
+static int hidden_make(void)
+{
+	int fd;
+
+	mkdir(HIDING, 0750);
+	fd = open(HIDING "/below", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	NEED(fd >= 0 && write(fd, "kept", 4) == 4, "write");
+	close(fd);
+	return hide();
+}
+
+static int hidden_check(void)
+{
+	int fd;
+
+	NEED(access(HIDING "/above", F_OK) == 0 && access(HIDING "/below", F_OK) < 0, "the mount is another");
+	NEED(umount(HIDING) == 0, "umount");
+	fd = open(HIDING "/below", O_RDONLY);
+	NEED(fd >= 0, "what lay below is gone");
+	if (expect_text(fd, "kept", "below a mount") < 0)
+		return -1;
+	close(fd);
+	return hide();
+}
+
 const struct animal zoo_files[] = {
 	{ "lease", lease_make, lease_check },
 	{ "open-files", open_make, open_check },
@@ -269,5 +306,6 @@ const struct animal zoo_files[] = {
 	{ "locks", locks_make, locks_check },
 	{ "shared-file", shared_make, shared_check },
 	{ "kernel-files", kernel_make, kernel_check },
+	{ "below-a-mount", hidden_make, hidden_check },
 	{ NULL, NULL, NULL },
 };

@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -161,6 +162,24 @@ static int packets(void)
 	return 0;
 }
 
+/* An open file over which something was mounted later. */
+static int covered(void)
+{
+	mkdir("covered-dir", 0700);
+	NEED(file_with("covered-dir/file", "x") >= 0, "open");
+	NEED(mount("none", "covered-dir", "tmpfs", 0, "size=1m") == 0, "mount");
+	return 0;
+}
+
+/* A file system in memory, and another at the same place. */
+static int twice(void)
+{
+	mkdir("twice", 0700);
+	NEED(mount("none", "twice", "tmpfs", 0, "size=1m") == 0 && mount("none", "twice", "tmpfs", 0, "size=1m") == 0,
+	     "mount");
+	return 0;
+}
+
 static int apart(int flag)
 {
 	pid_t pid;
@@ -238,6 +257,8 @@ const struct animal zoo_refused[] = {
 	{ "event-semaphore", semaphore, fine },
 	{ "unaccepted", unaccepted, fine },
 	{ "posix-queue", queue, fine },
+	{ "covered-file", covered, fine },
+	{ "mounted-twice", twice, fine },
 	{ "uts-namespace", uts, fine },
 	{ "ipc-namespace", ipc, fine },
 	{ "net-namespace", net, fine },
