@@ -79,8 +79,25 @@ static const struct named_rule links[] = {
 	{ "/dev/snd/*", { "a sound device's state cannot be moved", STOP_IT, true } },
 };
 
+/* Open while a mailbox is selected (IMAP IDLE): "/home/u/Maildir/dovecot.index.log". */
+static bool is_mailbox_log(const char *link)
+{
+	const char *slash = strrchr(link, '/');
+
+	return slash && link[0] == '/' && !strncmp(slash + 1, "dovecot.", 8) && strstr(slash, ".index.log");
+}
+
 const struct obstacle_rule *obstacle_of_link(const char *link)
 {
+	/* Dovecot takes the same log under another number for a second one of its kind ("duplicate transaction log
+	 * sequence"). */
+	static const struct obstacle_rule mailbox = {
+		.why = "it knows its log by inode number, which is another one after the move: open sessions go on, but tell of "
+		       "no new mail until the client connects again (doveadm kick makes it)",
+	};
+
+	if (is_mailbox_log(link))
+		return &mailbox;
 	return look_up(links, array_len(links), link);
 }
 

@@ -24,6 +24,10 @@ static void links(void **state)
 	assert_true(obstacle_of_link("anon_inode:[landlock-ruleset]")->blocks);
 	assert_non_null(obstacle_of_link("/sys/fs/cgroup/memory.pressure"));
 	assert_non_null(obstacle_of_link("/proc/pressure/cpu"));
+	assert_non_null(obstacle_of_link("/home/u/Maildir/dovecot.index.log"));
+	assert_false(obstacle_of_link("/home/u/Maildir/.Sent/dovecot.list.index.log")->blocks);
+	assert_null(obstacle_of_link("/home/u/Maildir/dovecot.index.cache"));
+	assert_null(obstacle_of_link("socket:[7]"));
 }
 
 static void sockets(void **state)
