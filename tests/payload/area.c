@@ -256,7 +256,7 @@ void area_enter(struct area *a)
 		die("io_setup");
 }
 
-/* A completion that got lost would be waited for in vain: then it is written again. */
+/* Until it is over: the page is ours only then.  (A freeze interrupts the wait, as a signal does.) */
 const char *area_submit(struct area *a, const void *page, size_t number)
 {
 	struct iocb cb = { .aio_lio_opcode = IOCB_CMD_PWRITE, .aio_fildes = (uint32_t)a->fd,
@@ -266,13 +266,17 @@ const char *area_submit(struct area *a, const void *page, size_t number)
 	struct iocb *list = &cb;
 	struct io_event done = { .res = 0 };
 
-	for (int i = 0; i < 10; i++) {
-		if (syscall(SYS_io_submit, a->aio_ctx, 1L, &list) != 1 && errno != EAGAIN && errno != EINTR)
+	while (syscall(SYS_io_submit, a->aio_ctx, 1L, &list) != 1)
+		if (errno != EAGAIN && errno != EINTR)
 			return "io_submit failed";
-		if (syscall(SYS_io_getevents, a->aio_ctx, 1L, 1L, &done, &patience) == 1)
+	for (int i = 0; i < 15;) {
+		long n = syscall(SYS_io_getevents, a->aio_ctx, 1L, 1L, &done, &patience);
+
+		if (n == 1)
 			return done.res == PAGE ? NULL : "a write failed";
+		i += n == 0;
 	}
-	return "a write does not end";
+	return "a write is never answered";
 }
 
 /* KiB that this process has locked. */
