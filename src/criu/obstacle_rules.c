@@ -124,6 +124,17 @@ const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *inf
 	return NULL;
 }
 
+bool obstacle_next_item(const char **info, uint64_t *ino)
+{
+	const char *tfd = strstr(*info, "tfd:"), *at = tfd ? strstr(tfd, " ino:") : NULL;
+
+	if (!at)
+		return false;
+	*ino = strtoull(at + 5, NULL, 16);
+	*info = at;
+	return true;
+}
+
 /* "inotify wd:1 ino:2afe sdev:100001 mask:…", the kernel's own form of a device number in hexadecimal. */
 bool obstacle_watches(const char *info, dev_t dev)
 {

@@ -18,6 +18,7 @@
 #include "criu/groups.h"
 #include "host/backlog.h"
 #include "mem/procs.h"
+#include "mem/vfork.h"
 
 enum {
 	MAPS_MAX = 64 << 20,
@@ -286,6 +287,38 @@ static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char 
 		obstacles_look_at_watches(l, pid, info, object);
 }
 
+/* Does the process still have what has this inode? */
+static bool has_inode(int dir, uint64_t ino)
+{
+	own_fd int list = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	own_dir DIR *d = list < 0 ? NULL : fdopendir(take_fd(&list));
+	struct dirent *entry;
+	struct stat st;
+
+	while (d && (entry = readdir(d))) {
+		if (entry->d_name[0] != '.' && obstacles_stat(dir, entry->d_name, &st) == 0 && st.st_ino == ino)
+			return true;
+	}
+	return !d;
+}
+
+/* An item stays in an epoll as long as any process has the file; CRIU looks for it only in the one that has the epoll. */
+static void look_at_epoll(struct look *l, pid_t pid, int dir, const char *fd, const char *object)
+{
+	static const struct obstacle_rule elsewhere = {
+		"it waits for something that only another process still has open", "stop or restart the program without it", true
+	};
+	own_free char *name = xasprintf("fdinfo/%s", fd);
+	own_free char *info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
+	const char *at = info;
+	uint64_t ino;
+
+	while (at && obstacle_next_item(&at, &ino)) {
+		if (!has_inode(dir, ino))
+			obstacles_found(l, pid, &elsewhere, object);
+	}
+}
+
 static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 {
 	own_free char *path = xasprintf("/proc/%d/fd/%s", (int)pid, fd);
@@ -318,6 +351,8 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 		unix_peers_have(&l->peers, ino);
 		return;
 	}
+	if (strcmp(link, "anon_inode:[eventpoll]") == 0)
+		look_at_epoll(l, pid, dir, fd, object);
 	look_at_modes(l, pid, fd, link, object);
 	look_at_mount_of(l, pid, fd, link);
 	if (strstr(link, " (deleted)") && obstacles_stat(dir, fd, &st) == 0)
@@ -461,6 +496,23 @@ static void look_at_backlog(struct look *l)
 	backlog_close(&b);
 }
 
+/* A process that has begun another and waits until that has a program of its own: a moment, as a rule. */
+static void look_at_starts(struct look *l)
+{
+	static const struct obstacle_rule starts = {
+		"a program in it has been being started (vfork) for a while, and cannot be moved meanwhile",
+		"let that program start, or end it", true
+	};
+
+	for (int i = 0; vfork_waits(l->pids, l->n); i++) {
+		if (i == BACKLOG_LOOKS) {
+			obstacles_found(l, 0, &starts, "container");
+			break;
+		}
+		clock_sleep_ms(BACKLOG_MS);
+	}
+}
+
 int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct err *e)
 {
 	struct look l = { .out = o, .init = init, .mounts = xstrdup("\n") };
@@ -487,6 +539,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	look_at_peers(&l);
 	groups_without_socket(init, l.pids, l.n, found_group, &l);
 	look_at_backlog(&l);
+	look_at_starts(&l);
 	o->nr_tasks = l.n;
 	unix_peers_fini(&l.peers);
 	free(l.pids);

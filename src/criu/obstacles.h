@@ -60,6 +60,8 @@ const struct obstacle_rule *obstacle_of_link(const char *link);
 const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *info);
 /* Does this fdinfo of an inotify watch something on file system `dev` (as st_dev)? */
 bool obstacle_watches(const char *info, dev_t dev);
+/* The inode of the next item in the fdinfo of an epoll; advances *info.  False: no more. */
+bool obstacle_next_item(const char **info, uint64_t *ino);
 /* By the kernel's name for a socket's protocol (xattr system.sockprotoname). */
 const struct obstacle_rule *obstacle_of_socket(const char *protocol);
 /* By the name of a namespace in /proc/PID/ns, when it is not the first process's. */

@@ -30,8 +30,9 @@
 
 enum {
 	FREEZE_MS = 10000,
-	FINISH_MS = 2,	   /* how long it runs on to accept connections that wait */
-	FINISH_TRIES = 25,
+	FINISH_MS = 2,	   /* how long it runs on to accept connections that wait: at first, then twice as long each time */
+	FINISH_MS_MAX = 32,
+	FINISH_ALL_MS = 1000, /* all of it, for each stop takes its time, too */
 	UNREAD_TRIES = 2,  /* of those, for datagrams that nobody reads */
 };
 
@@ -108,7 +109,7 @@ static int unread(struct source *s, const char **what, struct err *e)
 	return s->online.hold.tun >= 0 ? backlog_unread(&s->online.backlog, e) : 0;
 }
 
-static int run_on(struct source *s, struct err *e)
+static int run_on(struct source *s, unsigned ms, struct err *e)
 {
 	struct online *o = &s->online;
 	int ret;
@@ -116,7 +117,7 @@ static int run_on(struct source *s, struct err *e)
 	hold_let_out(&o->hold, true);
 	ret = save_let_run_on(o->save, e);
 	if (ret == 0) {
-		clock_sleep_ms(FINISH_MS);
+		clock_sleep_ms(ms);
 		ret = stop_it(s, e);
 	}
 	hold_let_out(&o->hold, false);
@@ -131,10 +132,12 @@ static int run_on(struct source *s, struct err *e)
  */
 static int let_it_finish(struct source *s, struct err *e)
 {
+	const uint64_t deadline = clock_deadline(FINISH_ALL_MS);
+	const char *what = NULL;
 	int before = INT_MAX; /* sockets with unread datagrams */
+	unsigned ms = FINISH_MS;
 
-	for (int i = 0; i < FINISH_TRIES; i++) {
-		const char *what = NULL;
+	for (int i = 0; i == 0 || clock_left_ms(deadline) > 0; i++) {
 		int n = unfinished(s, &what, e);
 
 		if (n == 0) {
@@ -145,10 +148,12 @@ static int let_it_finish(struct source *s, struct err *e)
 		}
 		if (n <= 0)
 			return n;
-		log_debug("it runs on for a moment: %d things wait, such as %s", n, what);
-		if (run_on(s, e) < 0)
+		log_debug("it runs on for %u ms: %d things wait, such as %s", ms, n, what);
+		if (run_on(s, ms, e) < 0)
 			return -1;
+		ms = ms < FINISH_MS_MAX ? ms * 2 : ms;
 	}
+	event_warning(s->ev, "there was no good moment to freeze it within %d ms: %s", FINISH_ALL_MS, what);
 	return 0;
 }
 

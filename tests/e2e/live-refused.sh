@@ -31,6 +31,8 @@ CASES=(
 	"kernel-tls kernel-tls.*TLS"
 	"event-semaphore event-semaphore.*semaphore"
 	"packet-pipe packet-pipe.*packet mode"
+	"never-starts being started .vfork"
+	"epoll-elsewhere epoll-elsewhere.*only another process"
 	"covered-file covered-file.*mounted over it"
 	"mounted-twice mount /zoo/twice.*another mount lies over it"
 	"other-name other-name.*another one"

@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 #include <mqueue.h>
 #include <netinet/tcp.h>
+#include <pthread.h>
 #include <sched.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -180,6 +182,41 @@ static int twice(void)
 	return 0;
 }
 
+/* A thread that waits in vfork for a child that never starts a program. */
+static void *starting_main(void *arg)
+{
+	(void)arg;
+	if (vfork() == 0) {
+		for (;;)
+			pause();
+	}
+	return NULL;
+}
+
+static int starting(void)
+{
+	pthread_t t;
+
+	NEED(pthread_create(&t, NULL, starting_main, NULL) == 0, "pthread_create");
+	return 0;
+}
+
+/* An epoll waits for a pipe that only a child has. */
+static int epoll_elsewhere(void)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+	int ep = epoll_create1(0), p[2];
+
+	NEED(ep >= 0 && pipe(p) == 0 && epoll_ctl(ep, EPOLL_CTL_ADD, p[0], &ev) == 0, "epoll");
+	if (fork() == 0) {
+		for (;;)
+			pause();
+	}
+	close(p[0]);
+	close(p[1]);
+	return 0;
+}
+
 static int apart(int flag)
 {
 	pid_t pid;
@@ -259,6 +296,8 @@ const struct animal zoo_refused[] = {
 	{ "posix-queue", queue, fine },
 	{ "covered-file", covered, fine },
 	{ "mounted-twice", twice, fine },
+	{ "never-starts", starting, fine },
+	{ "epoll-elsewhere", epoll_elsewhere, fine },
 	{ "uts-namespace", uts, fine },
 	{ "ipc-namespace", ipc, fine },
 	{ "net-namespace", net, fine },
