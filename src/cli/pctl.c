@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 /* cli/pctl.c - the program pctl: which command, and what became of it. */
 #include <string.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -75,6 +76,11 @@ static int run(const struct command *c, const struct pctl_args *a)
 	if (a->words.n < c->min || a->words.n > c->max) {
 		err_set(&e, ERR_USAGE, "pctl %s takes %s", c->name, *c->words ? c->words : "no ID");
 		err_hint(&e, "pctl %s --help", c->name);
+		return pctl_fail("pctl", &e);
+	}
+	if (geteuid() != 0) {
+		err_set(&e, ERR_SYS, "pctl must be run by root");
+		err_hint(&e, "sudo pctl %s …", c->name);
 		return pctl_fail("pctl", &e);
 	}
 	ret = c->run(a, &e);

@@ -6,6 +6,7 @@
 #include "cli/pctl.h"
 #include "engine/vz_create.h"
 #include "engine/vz_kept.h"
+#include "engine/vz_run.h"
 
 static char *dup_arg(const struct pctl_args *a, const char *name)
 {
@@ -51,6 +52,14 @@ static int check(const char *id, const struct conf *c, struct err *e)
 	return pctl_understood(&v, e);
 }
 
+/* Asked for, and perhaps not to be had. */
+static int tell_disk(const char *id, struct err *e)
+{
+	own_vz struct vz v = VZ_INIT;
+
+	return vz_open(&v, id, e) < 0 ? -1 : vz_disk_limits(&v, true, e);
+}
+
 static int absolute(const char *path, const char *option, struct err *e)
 {
 	if (!path || path[0] == '/')
@@ -72,9 +81,11 @@ int pctl_create(const struct pctl_args *a, struct err *e)
 	    source_of(a, &source, e) == 0 && fill_config(a, source, &c, e) == 0 &&
 	    check(ct.id, &c, e) == 0 &&
 	    vz_lock(ct.id, "creating", NULL, &lock, e) == 0)
-		ret = vz_create(&ct, &c, source, e);
+		ret = vz_create(&ct, &c, source, pctl_arg(a, "keep-identity"), e);
 	if (ret == 0)
 		pctl_tell_left_out(&c);
+	if (ret == 0 && (pctl_arg(a, "diskspace") || pctl_arg(a, "diskinodes")))
+		ret = tell_disk(ct.id, e);
 	if (ret == 0 && pctl_arg(a, "onboot"))
 		pctl_check_onboot_unit();
 	vz_unlock(ct.id, &lock);

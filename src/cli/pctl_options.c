@@ -13,6 +13,8 @@ const struct pctl_option pctl_options[] = {
 	{ 0, "ostemplate", "NAME|FILE|DIR", PCTL_CREATE, PCTL_OPTION, NULL,
 	  "make the tree from a template, a tar file or a directory" },
 	{ 0, "empty", NULL, PCTL_CREATE, PCTL_OPTION, NULL, "make an empty tree" },
+	{ 0, "keep-identity", NULL, PCTL_CREATE, PCTL_OPTION, NULL,
+	  "keep machine-id and ssh host keys: it is a backup, not a template" },
 	{ 0, "config", "SAMPLE", PCTL_CREATE, PCTL_OPTION, NULL,
 	  "begin with ve-SAMPLE.conf-sample (default: CONFIGFILE of vz.conf)" },
 	{ 0, "private", "DIR", PCTL_CREATE, PCTL_OPTION, NULL, "the private area" },
@@ -33,7 +35,7 @@ const struct pctl_option pctl_options[] = {
 	{ 0, "cpulimit", "PERCENT", NEW, PCTL_PUT, "CPULIMIT", "CPU limit; 100 is one CPU" },
 	{ 0, "cpus", "N", NEW, PCTL_PUT, "CPUS", "number of CPUs" },
 	{ 0, "cpumask", "LIST", NEW, PCTL_PUT, "CPUMASK", "only on these CPUs, such as 0-3,6" },
-	{ 0, "ram", "BYTES", NEW, PCTL_PAGES, "PHYSPAGES", "memory, such as 512M" },
+	{ 0, "ram", "BYTES", NEW, PCTL_PAGES, "PHYSPAGES", "memory, such as 2G (without it the sample's: 512M)" },
 	{ 0, "swap", "BYTES", NEW, PCTL_PAGES, "SWAPPAGES", "swap beside it" },
 	{ 0, "physpages", "N[:N]", NEW, PCTL_PUT, "PHYSPAGES", "memory in pages, barrier:limit" },
 	{ 0, "swappages", "N[:N]", NEW, PCTL_PUT, "SWAPPAGES", "swap in pages, barrier:limit" },
@@ -52,6 +54,7 @@ const struct pctl_option pctl_options[] = {
 	{ 0, "wait", NULL, PCTL_START | PCTL_RESTART, PCTL_OPTION, NULL,
 	  "until its init says that the start is complete" },
 	{ 0, "fast", NULL, PCTL_STOP | PCTL_RESTART, PCTL_OPTION, NULL, "kill it at once" },
+	{ 't', "tty", NULL, PCTL_EXEC, PCTL_OPTION, NULL, "with a terminal, also when ours is none" },
 	{ 't', "timeout", "SECONDS", PCTL_STOP | PCTL_RESTART | PCTL_START | PCTL_SHUTDOWN, PCTL_OPTION, NULL,
 	  "kill it after that time (default 60)" },
 	{ 'o', "output", "FIELDS", PCTL_LIST, PCTL_OPTION, NULL,
@@ -139,7 +142,8 @@ int pctl_parse(enum pctl_command command, int argc, char **argv, struct pctl_arg
 
 	*out = (struct pctl_args){ .command = command };
 	for (int i = 1; i < argc; i++) {
-		if (!only_words && strcmp(argv[i], "--") == 0) {
+		/* `exec ID -- COMMAND` */
+		if ((!only_words || (command == PCTL_EXEC && out->words.n == 1)) && strcmp(argv[i], "--") == 0) {
 			only_words = true;
 			continue;
 		}

@@ -111,7 +111,7 @@ static int set_it(const struct pctl_args *a, const struct ct *ct, struct err *e)
 	    conf_save(&after.conf, after.conf_file, e) < 0)
 		return -1;
 	if ((!same_value(&before, &after, "DISKSPACE") || !same_value(&before, &after, "DISKINODES")) &&
-	    vz_disk_limits(&after, e) < 0)
+	    vz_disk_limits(&after, true, e) < 0)
 		return err_wrap(e, "saved, but not applied");
 	return state == CT_RUNNING ? apply_running(&before, &after, e) : 0;
 }

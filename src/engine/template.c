@@ -132,6 +132,30 @@ static int make_empty(const char *tree, struct err *e)
 	return 0;
 }
 
+/* tar starts them by itself, and says badly that they are missing. */
+static int can_unpack(const char *file, struct err *e)
+{
+	static const char *const by[][2] = { { ".zst", "zstd" }, { "gz", "gzip" }, { ".xz", "xz" }, { ".bz2", "bzip2" } };
+	size_t len = strlen(file);
+
+	for (size_t i = 0; i < array_len(by); i++) {
+		size_t n = strlen(by[i][0]);
+
+		if (len > n && strcmp(file + len - n, by[i][0]) == 0 && !spawn_has(by[i][1]))
+			return spawn_absent(by[i][1], e);
+	}
+	return 0;
+}
+
+static bool lies_within(const char *path, const char *dir)
+{
+	own_free char *a = realpath(path, NULL), *b = realpath(dir, NULL);
+	size_t n = b ? strlen(b) : 0;
+
+	/* "/" ends with its slash */
+	return a && b && strncmp(a, b, n) == 0 && (n == 1 || a[n] == '/' || !a[n]);
+}
+
 int template_unpack(const char *template_dir, const char *spec, const char *tree, struct err *e)
 {
 	own_free char *from = NULL, *inside = NULL;
@@ -145,11 +169,15 @@ int template_unpack(const char *template_dir, const char *spec, const char *tree
 		return err_hint(e, "`vzpkg list` shows those of this server; a tar file or a directory "
 				   "will do, too");
 	}
+	if (!S_ISDIR(st.st_mode) && can_unpack(from, e) < 0)
+		return -1;
 	if (!S_ISDIR(st.st_mode))
 		return spawn_run(spawn_argv("tar", "--extract", "--file", from, "--directory", tree,
 					    "--numeric-owner", "--same-owner", "--preserve-permissions",
 					    "--xattrs", "--xattrs-include=*", "--sparse"),
 				 UNPACK_TIMEOUT_MS, e);
+	if (lies_within(tree, from))
+		return err_set(e, ERR_USAGE, "the directory %s holds %s: it would be copied into itself", from, tree);
 	inside = xasprintf("%s/.", from);
 	return spawn_run(spawn_argv("cp", "--archive", "--reflink=auto", inside, tree),
 			 UNPACK_TIMEOUT_MS, e);

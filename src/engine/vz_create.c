@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "engine/template.h"
+#include "engine/vz_identity.h"
 #include "engine/vz_run.h"
 
 /* What is one container's own and never comes from a sample. */
@@ -72,7 +73,7 @@ static int build_area(const char *area, const char *template, struct err *e)
 	return 0;
 }
 
-int vz_create(const struct ct *ct, const struct conf *config, const char *template, struct err *e)
+int vz_create(const struct ct *ct, const struct conf *config, const char *template, bool same_identity, struct err *e)
 {
 	own_free char *text = conf_text(config);
 	struct ct_desc d = { .engine = ct->engine, .id = ct->id, .name = ct->name,
@@ -83,7 +84,10 @@ int vz_create(const struct ct *ct, const struct conf *config, const char *templa
 	if (vz_plan_home(&d, &home, e) < 0)
 		return -1;
 	ret = build_area(home.private_area, template, e);
-	if (ret == 0 && vz_adopt(&home, &d, e) < 0) {
+	vz_shut_dirs();
+	if (ret == 0 && template && !same_identity)
+		vz_identity_renew(home.private_area, home.id);
+	if (ret == 0 && vz_adopt_new(&home, &d, e) < 0) {
 		path_remove_tree(AT_FDCWD, home.private_area, NULL);
 		ret = -1;
 	}

@@ -10,8 +10,9 @@
 int vz_sample(const char *name, struct conf *out, struct err *e);
 
 /* Makes private area and registers: ct tells id, name and paths; config the rest.  template:
- * see template_unpack.  After a failure there is nothing.  The caller has the lock. */
-int vz_create(const struct ct *ct, const struct conf *config, const char *template, struct err *e);
+ * see template_unpack.  same_identity: the tree is a backup of it, not a template (vz_identity.h).  After a failure
+ * there is nothing.  The caller has the lock. */
+int vz_create(const struct ct *ct, const struct conf *config, const char *template, bool same_identity, struct err *e);
 
 /* Makes an empty private area for an id, registered or not: mkvzfs. */
 int vz_make_area(const char *id, char **path, struct err *e);

@@ -100,7 +100,7 @@ static int home_is_free(const struct ct *ct, struct err *e)
 
 	if (lstat(conf, &st) == 0) {
 		err_set(e, ERR_EXISTS, "container %s exists already", ct->id);
-		return err_hint(e, "choose another id");
+		return err_hint(e, "choose another id, or remove that one: pctl destroy %s", ct->id);
 	}
 	if (lstat(ct->private_area, &st) == 0) {
 		err_set(e, ERR_EXISTS, "the private area %s exists already", ct->private_area);
@@ -192,7 +192,7 @@ static int register_all(const struct ct *ct, const struct ct_desc *d, const stru
 	return conf_save(c, file, e);
 }
 
-int vz_adopt(const struct ct *ct, const struct ct_desc *d, struct err *e)
+static int adopt(const struct ct *ct, const struct ct_desc *d, bool tell, struct err *e)
 {
 	own_conf struct conf c = CONF_INIT;
 	own_vz struct vz v = VZ_INIT;
@@ -200,12 +200,22 @@ int vz_adopt(const struct ct *ct, const struct ct_desc *d, struct err *e)
 	if (fit_config(&c, ct, d, e) < 0)
 		return -1;
 	if (register_all(ct, d, &c, e) < 0 || vz_open(&v, ct->id, e) < 0 ||
-	    vz_disk_limits(&v, e) < 0) {
+	    vz_disk_limits(&v, tell, e) < 0) {
 		vz_disown(ct, NULL);
 		return -1;
 	}
 	log_debug("container %s is registered here: %s", ct->id, ct->private_area);
 	return 0;
+}
+
+int vz_adopt(const struct ct *ct, const struct ct_desc *d, struct err *e)
+{
+	return adopt(ct, d, true, e);
+}
+
+int vz_adopt_new(const struct ct *ct, const struct ct_desc *d, struct err *e)
+{
+	return adopt(ct, d, false, e);
 }
 
 int vz_disown(const struct ct *ct, struct err *e)

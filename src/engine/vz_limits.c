@@ -153,7 +153,7 @@ static int pair_of(const struct vz *v, const char *name, unsigned unit, struct c
 	return text && *text ? conf_pair_parse(text, name, unit, out, e) : 0;
 }
 
-int vz_disk_limits(const struct vz *v, struct err *e)
+int vz_disk_limits(const struct vz *v, bool tell, struct err *e)
 {
 	struct conf_pair space, inodes;
 	struct quota_limits l;
@@ -172,7 +172,7 @@ int vz_disk_limits(const struct vz *v, struct err *e)
 	if (quota_project_set(v->ct.private_area, project_of(v->ct.id), &l, &why) == 0)
 		return 0;
 	if (why.code == ERR_UNSUPPORTED) {
-		if (l.hard_bytes || l.hard_inodes)
+		if (tell && (l.hard_bytes || l.hard_inodes))
 			log_info("disk space of container %s is not limited: %s", v->ct.id, why.msg);
 		return 0;
 	}

@@ -2,6 +2,7 @@
 /* engine/vz_mount.c - VE_PRIVATE on VE_ROOT, and the scripts that go with it. */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/file.h"
 #include "base/log.h"
@@ -77,6 +78,16 @@ static int run_pair(const struct vz *v, const char *what, struct err *e)
 	return vz_script_on_host(v, common, e) < 0 ? -1 : vz_script_on_host(v, own, e);
 }
 
+void vz_shut_dirs(void)
+{
+	static const char *const dirs[] = { "/vz/private", "/vz/root" };
+
+	for (size_t i = 0; i < array_len(dirs); i++) {
+		if (chmod(dirs[i], 0700) < 0)
+			log_debug("%s cannot be closed to users", dirs[i]);
+	}
+}
+
 int vz_mount(const struct vz *v, struct err *e)
 {
 	if (vz_root_is_mounted(&v->ct))
@@ -86,6 +97,7 @@ int vz_mount(const struct vz *v, struct err *e)
 			       v->ct.private_area);
 	if (mount_bind(v->ct.private_area, v->ct.root, e) < 0)
 		return -1;
+	vz_shut_dirs();
 	if (run_pair(v, "mount", e) < 0) {
 		mount_remove(v->ct.root, NULL);
 		return err_wrap(e, "the mount script of container %s", v->ct.id);

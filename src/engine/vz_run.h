@@ -41,9 +41,15 @@ int vz_cgroup_prepare(const struct vz *v, struct err *e);
 /* v2: what runc enabled below /vz/ID is taken away again, see host/cgroup.h. */
 void vz_cgroup_settle(const char *id);
 
-/* DISKSPACE and DISKINODES, as a project quota on the private area.  One log line when the
+/* DISKSPACE and DISKINODES, as a project quota on the private area.  tell: one log line when the
  * file system has none. */
-int vz_disk_limits(const struct vz *v, struct err *e);
+int vz_disk_limits(const struct vz *v, bool tell, struct err *e);
+/* As vz_adopt of a container that is new: limits that only its sample has, and nobody keeps, are not told. */
+int vz_adopt_new(const struct ct *ct, const struct ct_desc *d, struct err *e);
+
+/* The usual directories of private areas and roots: nobody but root may look in, for programs of containers with the
+ * set-user-id bit lie there, and files of users whose numbers somebody has here, too. */
+void vz_shut_dirs(void);
 
 /* Its network, from IP_ADDRESS, NETIF, RATE; *out is the caller's (ctnet_fini). */
 int vz_net(const struct vz *v, struct ctnet *out, struct err *e);

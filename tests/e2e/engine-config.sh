@@ -124,6 +124,39 @@ expect_exit 0 on a pctl start 101
 must on a pctl stop 101 --fast
 on a cp /root/101.conf /etc/vz/conf/101.conf
 
+echo "# commands inside, users, templates"
+must on a pctl start 101
+expect_exit 3 on a pctl exec 101 -- sh -c 'exit 3'
+expect_exit 127 on a pctl exec 101 nosuch
+expect_eq "$(cat "$OUT")" "pctl: there is no command 'nosuch' in container 101" "an unknown command"
+expect_exit 127 on a pctl exec 101 /no/such
+expect_exit 1 on a pctl exec 101 tty
+expect_eq "$("$LAB" exec -t "$TEST_DIR/lab" a pctl exec 101 sh -c 'tty >/dev/null && echo a terminal' | grep -o 'a terminal')" "a terminal" "exec at a terminal"
+must on a pctl stop 101 --fast
+expect_exit 2 on a setpriv --reuid 1000 --regid 1000 --clear-groups pctl list
+expect_out 'must be run by root'
+expect_exit 2 on a setpriv --reuid 1000 --regid 1000 --clear-groups ls /vz/private
+expect_exit 9 on a pctl create 101 --empty
+expect_out 'pctl destroy 101'
+expect_no_out 'new-id'
+expect_exit 1 on a pctl create 200 --ostemplate /
+expect_out 'copied into itself'
+on a sh -c 'mkdir -p /root/t/etc/ssh && echo 0123456789abcdef0123456789abcdef >/root/t/etc/machine-id && echo key >/root/t/etc/ssh/ssh_host_rsa_key'
+expect_exit 0 on a pctl create 200 --ostemplate /root/t
+expect_out 'machine-id: container 200 gets one of its own'
+expect_out 'all containers made from it the same: .*' # this tree has no ssh-keygen
+expect_eq "$(on a cat /vz/private/200/etc/machine-id)" "" "its machine-id"
+must on a pctl destroy 200
+expect_exit 0 on a pctl create 200 --ostemplate /root/t --keep-identity
+expect_no_out .
+must on a cmp /root/t/etc/machine-id /vz/private/200/etc/machine-id
+must on a pctl destroy 200
+# the rest of the test has no zstd
+on a sh -c 'for d in /usr/bin /usr/local/bin /bin; do [ ! -e $d/zstd ] || mv $d/zstd $d/zstd.gone; done'
+expect_exit 52 on a pctl create 200 --ostemplate /templates/mini.tar.zst
+expect_out 'zstd is not here'
+expect_eq "$(on a sh -c 'ls -d /vz/private/200* /etc/vz/conf/200*' 2>/dev/null)" "" "left of creations that failed"
+
 echo "# REMOVEMIGRATED, and -r over it"
 must on a pctl start 101
 config 'CPULIMIT="50%"'
