@@ -56,6 +56,9 @@ int closed_take(const char *netns, struct closed *c, struct err *e);
 /* *refused: how many the kernel refused. */
 int closed_make(const char *netns, const struct closed *c, size_t *refused, struct err *e);
 
+/* Ends those of a network that is about to be removed: while they try to reach somebody, its interfaces cannot go. */
+void closed_end(const char *netns);
+
 void closed_put(struct buf *b, const struct closed *c);
 /* ERR_PROTO; *c is CLOSED_INIT then. */
 int closed_get(struct reader *r, struct closed *c, struct err *e);

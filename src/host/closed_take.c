@@ -461,3 +461,43 @@ int closed_take(const char *netns, struct closed *c, struct err *e)
 	taking_close(&t);
 	return ret;
 }
+
+/* ---- ended ---- */
+
+static int on_orphan(void *arg, const struct nlmsghdr *h)
+{
+	const struct inet_diag_msg *d = h ? NLMSG_DATA(h) : NULL;
+	struct inet_diag_req_v2 q;
+
+	if (!d || h->nlmsg_len < NLMSG_LENGTH(sizeof(*d)) || d->idiag_inode)
+		return 0;
+	q = (struct inet_diag_req_v2){ .sdiag_family = d->idiag_family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u,
+				       .id = d->id };
+	buf_put(arg, &q, sizeof(q));
+	return 0;
+}
+
+void closed_end(const char *netns)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+	own_fd int ns = open(netns, O_RDONLY | O_CLOEXEC);
+	own_buf struct buf found = BUF_INIT;
+	own_nl struct nl nl = NL_INIT;
+	struct nl_msg m;
+
+	if (ns < 0 || nl_open_other(&nl, ns, NETLINK_SOCK_DIAG, 0, NULL) < 0)
+		return;
+	for (size_t i = 0; i < array_len(families); i++) {
+		const struct inet_diag_req_v2 q = { .sdiag_family = (uint8_t)families[i], .sdiag_protocol = IPPROTO_TCP,
+						    .idiag_states = 1 << FIN_WAIT1 | 1 << LAST_ACK | 1 << CLOSING };
+
+		nl_begin(&m, SOCK_DIAG_BY_FAMILY, 0, &q, sizeof(q));
+		if (nl_dump(&nl, &m, on_orphan, &found) < 0)
+			break;
+	}
+	/* a kernel that cannot (INET_DIAG_DESTROY) lets them end by themselves, after their timeouts */
+	for (size_t at = 0; at + sizeof(struct inet_diag_req_v2) <= found.len; at += sizeof(struct inet_diag_req_v2)) {
+		nl_begin(&m, SOCK_DESTROY, 0, found.data + at, sizeof(struct inet_diag_req_v2));
+		nl_do(&nl, &m, NULL);
+	}
+}

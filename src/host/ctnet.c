@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "host/announce.h"
+#include "host/closed.h"
 #include "host/netdev.h"
 #include "host/sysctl.h"
 #include "host/uplink.h"
@@ -388,6 +389,7 @@ int ctnet_remove(const struct ctnet *n, struct err *e)
 	own_nl struct nl nl = NL_INIT;
 	int ret = 0;
 
+	closed_end(n->netns);
 	if (nl_open(&nl, -1, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n->n; i++) {
