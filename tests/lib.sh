@@ -10,7 +10,8 @@
 # From whoever runs the tests: LAB_OPTIONS (further options of `lab up`), KEEP=1 (leave a failed test's lab running).
 set -euo pipefail
 TESTS=$(dirname "$(readlink -f "${BASH_SOURCE[0]}")")
-LAB=$TESTS/lab/lab
+LAB=${LAB:-$TESTS/lab/lab} # a test may say before: LAB=stock (tests/vm/stock has the same commands)
+[ "$LAB" != stock ] || LAB=$TESTS/vm/stock
 TEST_DIR=${TEST_DIR:-$(mktemp -d /tmp/pmtest.XXXXXX)}
 OUT=$TEST_DIR/out # what the last expect_exit printed, both streams
 test_cleanups=()
