@@ -64,6 +64,27 @@ bool path_is_clean(const char *path)
 	return true;
 }
 
+void path_squeeze(char *path)
+{
+	char *to = path;
+
+	for (const char *from = path; *from;) {
+		size_t n;
+
+		from += strspn(from, "/");
+		n = strcspn(from, "/");
+		if (n && !(n == 1 && from[0] == '.')) {
+			*to++ = '/';
+			memmove(to, from, n);
+			to += n;
+		}
+		from += n;
+	}
+	if (to == path)
+		*to++ = '/';
+	*to = '\0';
+}
+
 int path_mkdirs(const char *path, mode_t mode, struct err *e)
 {
 	own_free char *work = xstrdup(path);

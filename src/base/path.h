@@ -26,6 +26,9 @@ int path_open_in_root(int dirfd, const char *path, int flags, mode_t mode);
 /* A relative path without empty, "." or ".." components and at most PATH_MAX-1 long? */
 bool path_is_clean(const char *path);
 
+/* In place: an absolute path without empty and "." components and without a slash at its end. */
+void path_squeeze(char *path);
+
 /* mkdir -p with the given mode for new ones. */
 int path_mkdirs(const char *path, mode_t mode, struct err *e);
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/path.h"
 #include "base/parse.h"
 #include "engine/vz.h"
 
@@ -105,6 +106,8 @@ static int fill(struct vz *v, struct err *e)
 	if (v->ct.private_area[0] != '/' || v->ct.root[0] != '/')
 		return err_set(e, ERR_BROKEN, "VE_PRIVATE or VE_ROOT of container %s is not absolute",
 			       v->ct.id);
+	path_squeeze(v->ct.private_area);
+	path_squeeze(v->ct.root); /* runc compares it with paths that it has cleaned */
 	return 0;
 }
 

@@ -142,6 +142,7 @@ static int try_start(const struct ct *home, const struct ct_desc *d, struct err 
 	/* Where its tree will lie: a file system that programs cannot be run from shows here. */
 	free(v.ct.root);
 	v.ct.root = xasprintf("%s/.rehearsal-" ID, place);
+	path_squeeze(v.ct.root); /* on a new server it lies in "/" */
 	turn = take_turn(e);
 	if (turn < 0)
 		return -1;

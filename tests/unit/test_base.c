@@ -115,6 +115,29 @@ static void test_reader_refuses_nul_and_long(void **state)
 	assert_true(r.bad);
 }
 
+static void test_path_squeeze(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "/", "/" },
+		{ "//", "/" },
+		{ "/.", "/" },
+		{ "//a", "/a" },
+		{ "/vz//root/1", "/vz/root/1" },
+		{ "/vz/root/1/", "/vz/root/1" },
+		{ "/vz/./a//./b/.", "/vz/a/b" },
+		{ "/a/..b/.c", "/a/..b/.c" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char path[32];
+
+		strcpy(path, cases[i][0]);
+		path_squeeze(path);
+		assert_string_equal(path, cases[i][1]);
+	}
+}
+
 static void test_path_is_clean(void **state)
 {
 	(void)state;
@@ -312,6 +335,7 @@ int main(void)
 		cmocka_unit_test(test_parse_rate_and_time),
 		cmocka_unit_test(test_reader_stops_at_its_end),
 		cmocka_unit_test(test_reader_refuses_nul_and_long),
+		cmocka_unit_test(test_path_squeeze),
 		cmocka_unit_test(test_path_is_clean),
 		cmocka_unit_test(test_open_beneath_stays_beneath),
 		cmocka_unit_test(test_remove_very_deep_tree),
