@@ -204,7 +204,8 @@ memcheck_put() { # HOST ID ARGUMENT...
 
 # Ask it over one TCP connection whether all is right, until `client_stop HOST memcheck`; client_check likewise.
 memcheck_start() { # HOST ADDRESS [PORT]
-	wait_for 30 on "$1" nc -z "$2" "${3:-7777}"
+	# shellcheck disable=SC2016 # no nc: it may be missing on this machine, which is a client, too
+	wait_for 30 on "$1" bash -c 'exec 3<>"/dev/tcp/$1/$2"' bash "$2" "${3:-7777}"
 	on "$1" rm -f /tmp/client.memcheck.stop /tmp/client.memcheck.ready /tmp/client.memcheck.result
 	on_bg "$1" python3 -c "$(<"$TESTS/payload/client.py")" "$2" "${3:-7777}" /tmp/client.memcheck
 	wait_for 15 on "$1" test -e /tmp/client.memcheck.ready -o -e /tmp/client.memcheck.result
