@@ -199,22 +199,31 @@ static int settle_task(const struct task *saved, const struct task *now, tasks_g
 	return 0;
 }
 
+static int is_missing(const struct task *t, struct err *e)
+{
+	err_set(e, ERR_UNSUPPORTED, "it was not restored");
+	return who(t, e);
+}
+
+static int is_new(const struct task *t, struct err *e)
+{
+	err_set(e, ERR_UNSUPPORTED, "it was not there before the restore");
+	return who(t, e);
+}
+
 int tasks_settle(const struct tasks *saved, const struct tasks *now, tasks_give_fn *give, struct err *e)
 {
-	for (size_t i = 0, k = 0; i < saved->n || k < now->n; i++, k++) {
-		const struct task *s = i < saved->n ? &saved->v[i] : NULL, *n = k < now->n ? &now->v[k] : NULL;
-		int cmp = !s ? 1 : !n ? -1 : order(s, n);
+	size_t i;
 
-		if (cmp < 0) {
-			err_set(e, ERR_UNSUPPORTED, "it was not restored");
-			return who(s, e);
-		}
-		if (cmp > 0) {
-			err_set(e, ERR_UNSUPPORTED, "it was not there before the restore");
-			return who(n, e);
-		}
-		if (settle_task(s, n, give, e) < 0)
+	for (i = 0; i < saved->n && i < now->n; i++) {
+		int cmp = order(&saved->v[i], &now->v[i]);
+
+		if (cmp)
+			return cmp < 0 ? is_missing(&saved->v[i], e) : is_new(&now->v[i], e);
+		if (settle_task(&saved->v[i], &now->v[i], give, e) < 0)
 			return -1;
 	}
-	return 0;
+	if (i < saved->n)
+		return is_missing(&saved->v[i], e);
+	return i < now->n ? is_new(&now->v[i], e) : 0;
 }

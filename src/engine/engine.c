@@ -196,10 +196,11 @@ int engine_find(const char *spec, const struct engine_ops **ops, struct ct *out,
 {
 	const char *colon = strchr(spec, ':');
 	own_free char *engine = colon ? xstrndup(spec, (size_t)(colon - spec)) : NULL;
+	const struct engine_ops *named = engine ? engine_by_name(engine) : NULL;
 	struct err why = ERR_INIT;
 	char host[256] = "";
 
-	if (engine && (!engine_by_name(engine) || !engine_by_name(engine)->present())) {
+	if (engine && (!named || !named->present())) {
 		gethostname(host, sizeof(host) - 1);
 		err_set(e, ERR_LAYOUT, "%s has no engine %s", host, engine);
 		return err_hint(e, "leave the prefix out: `pctl list` shows its containers");

@@ -84,7 +84,7 @@ int vz_kept_list(struct ct **out, size_t *n, struct err *e)
 		own_free char *id = id_of_file(entry[i]->d_name);
 
 		free(entry[i]);
-		*n += vz_kept_find(id, &(*out)[*n], NULL) == 0;
+		*n += id && vz_kept_find(id, &(*out)[*n], NULL) == 0;
 	}
 	free(entry);
 	return 0;
