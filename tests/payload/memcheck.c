@@ -35,7 +35,7 @@ static void usage(void)
 	      "  sysv posix ghost    System V, /dev/shm, /dev/shm with its name removed\n"
 	      "  named               /dev/shm, only mapped\n"
 	      "  disk shut           shared mapping of a file; read-only but for the moments of writing\n"
-	      "  aio                 a file, written by io_submit past the page cache, never closed\n"
+	      "  aio                 a file, written by io_submit, never closed\n"
 	      "-r: every worker writes so many pages a second (1000); -s: sweeps take so long (1000)\n"
 	      "-f: so many children a second are born and end; -x: after so long a page becomes stale\n"
 	      "A client that sends `ok?' gets `ok writes=N sweeps=N workers=N seq=N' or `bad WHERE: WHAT'.\n",
