@@ -347,7 +347,7 @@ static int read_thread(struct reading *r, const struct proc *p, int proc, pid_t 
 	own_free char *slack = xasprintf("/proc/%d/timerslack_ns", (int)tid);
 	own_free char *status = NULL;
 	own_buf struct buf b = BUF_INIT;
-	struct task *t;
+	uint8_t *text;
 	pid_t vtid;
 	int columns;
 
@@ -363,8 +363,8 @@ static int read_thread(struct reading *r, const struct proc *p, int proc, pid_t 
 	buf_put_u8(&b, '\0');
 	if (r->out->n % 64 == 0)
 		r->out->v = xrealloc(r->out->v, (r->out->n + 64) * sizeof(*r->out->v));
-	t = &r->out->v[r->out->n++];
-	*t = (struct task){ .tid = tid, .vpid = p->vpid, .vtid = vtid, .text = (char *)take_ptr(&b.data) };
+	text = take_ptr(&b.data);
+	r->out->v[r->out->n++] = (struct task){ .tid = tid, .vpid = p->vpid, .vtid = vtid, .text = (char *)text };
 	return 0;
 }
 

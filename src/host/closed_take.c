@@ -88,7 +88,10 @@ static void read_end(struct tcp_end *end, int family, const uint32_t addr[4], ui
 /* A socket for both families with an IPv4 connection speaks IPv4. */
 static void unmap(struct closed_conn *c)
 {
-	if (c->family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED((struct in6_addr *)c->peer.addr))
+	struct in6_addr peer;
+
+	memcpy(&peer, c->peer.addr, sizeof(peer));
+	if (c->family != AF_INET6 || !IN6_IS_ADDR_V4MAPPED(&peer))
 		return;
 	c->family = AF_INET;
 	memmove(c->here.addr, c->here.addr + 12, 4);
@@ -267,7 +270,7 @@ static void take_data(struct taking *t, struct pull *p, const struct tcpseg *s)
 /* Whatever has come so far; none: false. */
 static bool listen_on(struct taking *t)
 {
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = { 0 };
 	socklen_t size = sizeof(from);
 	bool any = false;
 	ssize_t n;

@@ -201,7 +201,7 @@ static bool is_gateway(int dev, const uint8_t mac[static 6], const struct ip *ip
 static bool read_one(const struct probe *p, int fd, struct ip *ip, uint8_t mac[static 6])
 {
 	uint8_t frame[PROBE_MAX_FRAME];
-	struct sockaddr_ll from;
+	struct sockaddr_ll from = { 0 };
 	socklen_t len = sizeof(from);
 	ssize_t n;
 

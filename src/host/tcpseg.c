@@ -126,7 +126,7 @@ static size_t read_ip(struct tcpseg *s, const uint8_t *p, size_t len, size_t *wh
 
 bool tcpseg_read(struct tcpseg *s, const uint8_t *packet, size_t len)
 {
-	size_t whole, ip, head;
+	size_t whole = 0, ip, head;
 	const uint8_t *tcp;
 
 	*s = (struct tcpseg){ .family = 0 };
