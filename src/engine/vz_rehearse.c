@@ -39,11 +39,11 @@ static char *nearest(const char *path)
 	return dir;
 }
 
-/* Can `path` be made?  Tried beside it. */
+/* Can `path` be made?  Tried beside it, by a name that no tree of a rehearsal has. */
 static int can_make(const char *path, struct err *e)
 {
 	own_free char *dir = nearest(path);
-	own_free char *one = xasprintf("%s/.rehearsal-" ID, dir);
+	own_free char *one = xasprintf("%s/.made-by-rehearsal", dir);
 
 	if (mkdir(one, 0700) < 0 && errno != EEXIST)
 		return err_sys(e, "cannot create anything in %s", dir);
@@ -126,7 +126,6 @@ static int try_start(const struct ct *home, const struct ct_desc *d, struct err 
 	own_vz struct vz v = VZ_INIT;
 	own_ctnet struct ctnet net = CTNET_INIT;
 	own_free char *place = nearest(home->private_area);
-	own_fd int turn = -1;
 	int ret;
 
 	if (!spawn_has("runc")) {
@@ -143,9 +142,6 @@ static int try_start(const struct ct *home, const struct ct_desc *d, struct err 
 	free(v.ct.root);
 	v.ct.root = xasprintf("%s/.rehearsal-" ID, place);
 	path_squeeze(v.ct.root); /* on a new server it lies in "/" */
-	turn = take_turn(e);
-	if (turn < 0)
-		return -1;
 	ret = create(&v, &net, e);
 	clear(&v, &net);
 	return ret < 0 ? err_wrap(e, "a container does not start here (tried)") : 0;
@@ -154,7 +150,10 @@ static int try_start(const struct ct *home, const struct ct_desc *d, struct err 
 int vz_rehearse(const struct ct *home, const struct ct_desc *d, bool start, struct err *e)
 {
 	own_free char *conf = vz_conf_file(d->id, "conf");
+	own_fd int turn = take_turn(e);
 
+	if (turn < 0)
+		return -1;
 	if (can_make(conf, e) < 0 || can_make(home->private_area, e) < 0 || can_make(home->root, e) < 0 ||
 	    (d->name && can_make(VZ_NAMES_DIR "/x", e) < 0))
 		return -1;
