@@ -249,7 +249,7 @@ int revive_restore(struct revive *r, const struct hidden_spaces *hidden, pid_t *
 		.timeout_ms = RESTORE_MS,
 	};
 
-	if (revive_exes(r->images, e) < 0 || link_idmaps(r, e) < 0 ||
+	if (revive_exes(r->images, e) < 0 || revive_labels(r->images, e) < 0 || link_idmaps(r, e) < 0 ||
 	    places_points(&r->places, &r->mounts, e) < 0 ||
 	    revive_pagemaps(r->images, hidden, r->store, r->lazy, e) < 0 ||
 	    revive_memfds(r->images, r->store, r->shared, r->n_shared, use, e) < 0)

@@ -48,4 +48,9 @@ int revive_mounts(int images, pid_t init, const char *cgroup, struct err *e);
 /* mm-PID.img, files.img: see revive_exe.c. */
 int revive_exes(int images, struct err *e);
 
+/* core-TID.img: a label of AppArmor that this server has no profile for goes; see revive_labels.c. */
+int revive_labels(int images, struct err *e);
+/* Is there a profile for it among /sys/kernel/security/apparmor/profiles? */
+bool label_is_known(const char *profiles, const char *label);
+
 #endif

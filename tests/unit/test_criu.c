@@ -664,6 +664,22 @@ static void the_gate_wants_somebody_who_waits(void **state)
 	pthread_join(waits, NULL);
 }
 
+static void labels_need_a_profile(void **state)
+{
+	static const char profiles[] = "/usr/sbin/named (enforce)\nrunc (unconfined)\nwith blank (complain)\n";
+
+	(void)state;
+	assert_true(label_is_known(profiles, "runc"));
+	assert_true(label_is_known(profiles, "with blank"));
+	assert_true(label_is_known(profiles, "/usr/sbin/named"));
+	assert_false(label_is_known(profiles, "run"));
+	assert_false(label_is_known(profiles, "crun"));
+	assert_false(label_is_known("", "runc"));
+	/* CRIU's own business */
+	assert_true(label_is_known("", ":inside:runc"));
+	assert_true(label_is_known("", "runc//&:inside:named"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -682,6 +698,7 @@ int main(void)
 		cmocka_unit_test(eager_pages_go_into_the_images),
 		cmocka_unit_test(the_gate_wants_somebody_who_waits),
 		cmocka_unit_test(eager_pages_must_be_here),
+		cmocka_unit_test(labels_need_a_profile),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
 
