@@ -135,6 +135,28 @@ bool obstacle_next_item(const char **info, uint64_t *ino)
 	return true;
 }
 
+/* "ID: 0", "signal: 34/0000…", "notify: signal/tid.152", "ClockID: 1"; of the process: "signal/pid.152". */
+bool obstacle_next_timer(const char **timers, int *id, pid_t *tid)
+{
+	const char *at = *timers;
+
+	while ((at = strncmp(at, "ID: ", 4) == 0 ? at : strstr(at, "\nID: "))) {
+		const char *line = strstr(at, "\nnotify: ");
+		const char *target = line ? strstr(line, "/tid.") : NULL;
+
+		if (!line)
+			return false;
+		sscanf(at, " ID: %d", id);
+		at = line + 1 + strcspn(line + 1, "\n");
+		if (!target || target > at)
+			continue;
+		*tid = atoi(target + 5);
+		*timers = at;
+		return true;
+	}
+	return false;
+}
+
 /* "inotify wd:1 ino:2afe sdev:100001 mask:…", the kernel's own form of a device number in hexadecimal. */
 bool obstacle_watches(const char *info, dev_t dev)
 {

@@ -532,6 +532,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	for (size_t i = 0; i < l.n; i++) {
 		look_at_status(&l, l.pids[i]);
 		look_at_namespaces(&l, l.pids[i]);
+		obstacles_look_at_timers(&l, l.pids[i]);
 		look_at_fds(&l, l.pids[i]);
 		look_at_maps(&l, l.pids[i]);
 	}

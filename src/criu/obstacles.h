@@ -62,6 +62,9 @@ const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *inf
 bool obstacle_watches(const char *info, dev_t dev);
 /* The inode of the next item in the fdinfo of an epoll; advances *info.  False: no more. */
 bool obstacle_next_item(const char **info, uint64_t *ino);
+/* The next POSIX timer in /proc/PID/timers that signals one thread: its number, and the thread's (as this server counts);
+ * advances *timers.  False: no more. */
+bool obstacle_next_timer(const char **timers, int *id, pid_t *tid);
 /* By the kernel's name for a socket's protocol (xattr system.sockprotoname). */
 const struct obstacle_rule *obstacle_of_socket(const char *protocol);
 /* By the name of a namespace in /proc/PID/ns, when it is not the first process's. */

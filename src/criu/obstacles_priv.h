@@ -51,6 +51,9 @@ void obstacles_take_mounts(struct look *l, pid_t pid);
 /* Of all that were taken. */
 void obstacles_look_at_mounts(struct look *l);
 
+/* Whom its POSIX timers signal. */
+void obstacles_look_at_timers(struct look *l, pid_t pid);
+
 /* The fdinfo of an inotify: does CRIU find what it watches? */
 void obstacles_look_at_watches(struct look *l, pid_t pid, const char *info, const char *object);
 

@@ -33,6 +33,8 @@ CASES=(
 	"packet-pipe packet-pipe.*packet mode"
 	"never-starts being started .vfork"
 	"epoll-elsewhere epoll-elsewhere.*only another process"
+	"timer-of-first timer-of-first.*POSIX timer 0.*first thread"
+	"timer-of-ended timer-of-ended.*POSIX timer 0.*has ended"
 	"covered-file covered-file.*mounted over it"
 	"mounted-twice mount /zoo/twice.*another mount lies over it"
 	"other-name other-name.*another one"

@@ -12,6 +12,7 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -217,6 +218,36 @@ static int epoll_elsewhere(void)
 	return 0;
 }
 
+/* A timer that signals this thread, the first. */
+static int timer_first(void)
+{
+	struct sigevent to_me = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG };
+	timer_t timer;
+
+	to_me._sigev_un._tid = gettid();
+	NEED(timer_create(CLOCK_MONOTONIC, &to_me, &timer) == 0, "timer_create");
+	return 0;
+}
+
+/* One that signals a thread which has ended. */
+static void *timer_main(void *arg)
+{
+	struct sigevent to_me = { .sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGURG };
+
+	to_me._sigev_un._tid = gettid();
+	return timer_create(CLOCK_MONOTONIC, &to_me, arg) == 0 ? arg : NULL;
+}
+
+static int timer_ended(void)
+{
+	void *made = NULL;
+	timer_t timer;
+	pthread_t t;
+
+	NEED(pthread_create(&t, NULL, timer_main, &timer) == 0 && pthread_join(t, &made) == 0 && made, "timer_create");
+	return 0;
+}
+
 static int apart(int flag)
 {
 	pid_t pid;
@@ -298,6 +329,8 @@ const struct animal zoo_refused[] = {
 	{ "mounted-twice", twice, fine },
 	{ "never-starts", starting, fine },
 	{ "epoll-elsewhere", epoll_elsewhere, fine },
+	{ "timer-of-first", timer_first, fine },
+	{ "timer-of-ended", timer_ended, fine },
 	{ "uts-namespace", uts, fine },
 	{ "ipc-namespace", ipc, fine },
 	{ "net-namespace", net, fine },

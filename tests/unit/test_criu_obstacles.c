@@ -91,6 +91,26 @@ static void groups(void **state)
 		assert_null(obstacle_group(of_kernel[i]));
 }
 
+static void timers(void **state)
+{
+	const char *at = "ID: 0\nsignal: 34/0000000000000000\nnotify: signal/pid.7\nClockID: 1\n"
+			 "ID: 3\nsignal: 34/0000000000000000\nnotify: signal/tid.152\nClockID: 1\n"
+			 "ID: 4\nsignal: 0/0000000000000000\nnotify: none/tid.8\nClockID: -6\n";
+	pid_t tid = 0;
+	int id = -1;
+
+	(void)state;
+	assert_true(obstacle_next_timer(&at, &id, &tid));
+	assert_int_equal(id, 3);
+	assert_int_equal(tid, 152);
+	assert_true(obstacle_next_timer(&at, &id, &tid));
+	assert_int_equal(id, 4);
+	assert_int_equal(tid, 8);
+	assert_false(obstacle_next_timer(&at, &id, &tid));
+	at = "ID: 9\nsignal: 1/0";
+	assert_false(obstacle_next_timer(&at, &id, &tid));
+}
+
 static void units(void **state)
 {
 	own_free char *a = obstacle_unit("6:freezer:/vz/1\n0::/vz/1/system.slice/nginx.service\n");
@@ -132,7 +152,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(links),  cmocka_unit_test(sockets), cmocka_unit_test(others),
-		cmocka_unit_test(units), cmocka_unit_test(modes), cmocka_unit_test(groups), cmocka_unit_test(we_have_one),
+		cmocka_unit_test(units), cmocka_unit_test(modes), cmocka_unit_test(timers),
+		cmocka_unit_test(groups), cmocka_unit_test(we_have_one),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
