@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <linux/packet_diag.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,41 @@ static const struct named_rule sockets[] = {
 const struct obstacle_rule *obstacle_of_socket(const char *protocol)
 {
 	return look_up(sockets, array_len(sockets), protocol);
+}
+
+/* CRIU 4.2 keeps one word of groups, or two when the second is empty (sk-netlink.c). */
+const struct obstacle_rule *obstacle_of_netlink(uint32_t port, const void *groups, size_t size)
+{
+	static const struct obstacle_rule beyond = {
+		"it is in a netlink group beyond the 32nd, and cannot be moved", STOP_IT, true
+	};
+	static const struct obstacle_rule nameless = {
+		"it is in a netlink group but bound to no port, and cannot be moved", STOP_IT, true
+	};
+	size_t words = size / sizeof(uint32_t);
+	uint32_t last;
+
+	if (!groups || !words)
+		return NULL;
+	memcpy(&last, (const uint8_t *)groups + (words - 1) * sizeof(last), sizeof(last));
+	if (words - !last > 1)
+		return &beyond;
+	return port ? NULL : &nameless;
+}
+
+const struct obstacle_rule *obstacle_of_packet(const void *members, size_t size)
+{
+	static const struct obstacle_rule twice = {
+		"it has joined the same twice (PACKET_ADD_MEMBERSHIP), and cannot be moved", STOP_IT, true
+	};
+	struct packet_diag_mclist m;
+
+	for (size_t at = 0; members && at + sizeof(m) <= size; at += sizeof(m)) {
+		memcpy(&m, (const uint8_t *)members + at, sizeof(m));
+		if (m.pdmc_count != 1)
+			return &twice;
+	}
+	return NULL;
 }
 
 static const struct named_rule namespaces[] = {

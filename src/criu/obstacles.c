@@ -347,6 +347,7 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 			r = obstacle_of_socket(proto);
 			if (r)
 				obstacles_found(l, pid, r, what);
+			obstacles_look_at_member(l, pid, ino, what);
 		}
 		unix_peers_have(&l->peers, ino);
 		return;
@@ -529,6 +530,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	for (size_t i = 0; i < l.n; i++)
 		obstacles_take_mounts(&l, l.pids[i]);
 	obstacles_look_at_mounts(&l);
+	obstacles_take_members(&l);
 	for (size_t i = 0; i < l.n; i++) {
 		look_at_status(&l, l.pids[i]);
 		look_at_namespaces(&l, l.pids[i]);
@@ -547,5 +549,6 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	free(l.mounts);
 	mountnote_fini(&l.all);
 	free(l.mnt_seen);
+	free(l.member);
 	return 0;
 }

@@ -67,6 +67,10 @@ bool obstacle_next_item(const char **info, uint64_t *ino);
 bool obstacle_next_timer(const char **timers, int *id, pid_t *tid);
 /* By the kernel's name for a socket's protocol (xattr system.sockprotoname). */
 const struct obstacle_rule *obstacle_of_socket(const char *protocol);
+/* A netlink socket: its port, and the groups that it is in (NETLINK_DIAG_GROUPS; NULL: in none, ever). */
+const struct obstacle_rule *obstacle_of_netlink(uint32_t port, const void *groups, size_t size);
+/* The memberships of a packet socket (PACKET_DIAG_MCLIST; NULL: none). */
+const struct obstacle_rule *obstacle_of_packet(const void *members, size_t size);
 /* By the name of a namespace in /proc/PID/ns, when it is not the first process's. */
 const struct obstacle_rule *obstacle_of_namespace(const char *name);
 /* By the name of a mapping, and whether what it maps is on a hugetlbfs (the kernel's own included). */

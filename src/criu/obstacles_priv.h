@@ -18,6 +18,12 @@ struct mnt_ns {
 	pid_t pid; /* somebody in it */
 };
 
+/* A socket that is a member of what cannot be moved. */
+struct member {
+	uint64_t ino;
+	const struct obstacle_rule *rule;
+};
+
 /* One look: what is known of the container while its processes are walked. */
 struct look {
 	struct obstacles *out;
@@ -29,6 +35,8 @@ struct look {
 	struct mountnote all; /* the same, read */
 	struct mnt_ns *mnt_seen;
 	size_t n_mnt;
+	struct member *member;
+	size_t n_member;
 };
 
 /* Notes it; pid 0: of no process. */
@@ -50,6 +58,10 @@ bool obstacles_is_covered(const struct look *l, unsigned mnt_id, const char *pat
 void obstacles_take_mounts(struct look *l, pid_t pid);
 /* Of all that were taken. */
 void obstacles_look_at_mounts(struct look *l);
+
+/* All of the first process's network namespace; and is this socket one of them? */
+void obstacles_take_members(struct look *l);
+void obstacles_look_at_member(struct look *l, pid_t pid, uint64_t ino, const char *object);
 
 /* Whom its POSIX timers signal. */
 void obstacles_look_at_timers(struct look *l, pid_t pid);

@@ -2,6 +2,7 @@
 /* What cannot be moved live: made, and used no further. */
 #include <linux/bpf.h>
 #include <linux/if_alg.h>
+#include <linux/if_packet.h>
 #include <linux/io_uring.h>
 #include <linux/netlink.h>
 #include <linux/perf_event.h>
@@ -9,6 +10,7 @@
 #include <linux/userfaultfd.h>
 #include <arpa/inet.h>
 #include <mqueue.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <sched.h>
@@ -296,6 +298,30 @@ static int news(void)
 	return 0;
 }
 
+static int in_group(bool bound, int group)
+{
+	struct sockaddr_nl a = { .nl_family = AF_NETLINK };
+	int fd = socket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE);
+
+	NEED(fd >= 0 && (!bound || bind(fd, (struct sockaddr *)&a, sizeof(a)) == 0) &&
+	     setsockopt(fd, SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) == 0, "group %d", group);
+	return 0;
+}
+
+static int high_group(void) { return in_group(true, RTNLGRP_BRVLAN); }
+static int unbound(void) { return in_group(false, RTNLGRP_LINK); }
+
+/* A packet socket that wants all of an interface's twice. */
+static int promiscuous(void)
+{
+	struct packet_mreq m = { .mr_ifindex = (int)if_nametoindex("lo"), .mr_type = PACKET_MR_PROMISC };
+	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+
+	for (int i = 0; i < 2; i++)
+		NEED(setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, &m, sizeof(m)) == 0, "PACKET_ADD_MEMBERSHIP");
+	return 0;
+}
+
 /* TCP with the kernel's TLS on it. */
 static int ktls(void)
 {
@@ -340,6 +366,9 @@ const struct animal zoo_refused[] = {
 	{ "cgroup-namespace", cgroupns, fine },
 	{ "traced", traced, fine },
 	{ "unread-netlink", news, fine },
+	{ "netlink-groups", high_group, fine },
+	{ "netlink-unbound", unbound, fine },
+	{ "promiscuous", promiscuous, fine },
 	{ "kernel-tls", ktls, fine },
 	{ NULL, NULL, NULL },
 };

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <linux/packet_diag.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/sysmacros.h>
@@ -38,6 +39,24 @@ static void sockets(void **state)
 	assert_non_null(strstr(obstacle_of_socket("MPTCP")->remedy, "multipathtcp"));
 	assert_true(obstacle_of_socket("SCTP")->blocks);
 	assert_true(obstacle_of_socket("AF_VSOCK")->blocks);
+}
+
+static void members(void **state)
+{
+	const uint32_t low[] = { 1, 0 }, beyond[] = { 0, 4 }, wide[] = { 1, 0, 0, 0 };
+	struct packet_diag_mclist m[] = { { .pdmc_count = 1 }, { .pdmc_count = 2 } };
+
+	(void)state;
+	assert_null(obstacle_of_netlink(0, NULL, 0));
+	assert_null(obstacle_of_netlink(7, low, sizeof(low)));
+	assert_null(obstacle_of_netlink(7, low, 4));
+	assert_true(obstacle_of_netlink(0, low, sizeof(low))->blocks);
+	assert_true(obstacle_of_netlink(7, beyond, sizeof(beyond))->blocks);
+	assert_true(obstacle_of_netlink(7, wide, sizeof(wide))->blocks);
+	assert_null(obstacle_of_packet(NULL, 0));
+	assert_null(obstacle_of_packet(m, sizeof(m[0])));
+	assert_null(obstacle_of_packet(m, sizeof(m) - 1));
+	assert_true(obstacle_of_packet(m, sizeof(m))->blocks);
 }
 
 static void others(void **state)
@@ -152,7 +171,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(links),  cmocka_unit_test(sockets), cmocka_unit_test(others),
-		cmocka_unit_test(units), cmocka_unit_test(modes), cmocka_unit_test(timers),
+		cmocka_unit_test(units), cmocka_unit_test(modes), cmocka_unit_test(timers), cmocka_unit_test(members),
 		cmocka_unit_test(groups), cmocka_unit_test(we_have_one),
 	};
 
