@@ -17,8 +17,6 @@
 
 #include "base/own.h"
 
-enum { MAX_NAMES = 4096 };
-
 int meta_own_cwd(struct err *e)
 {
 	if (unshare(CLONE_FS) < 0)
@@ -81,13 +79,14 @@ static int put_value(struct at at, const char *name, struct buf *out, struct err
 
 static int put_all(struct at at, char *names, size_t len, struct buf *out, struct err *e)
 {
-	const char *sorted[MAX_NAMES];
+	own_free const char **sorted = NULL;
 	size_t n = 0;
 
-	for (char *p = names; p < names + len && n < MAX_NAMES; p += strlen(p) + 1)
+	/* A name is two bytes at least, with its NUL. */
+	sorted = xcalloc(len / 2 + 1, sizeof(*sorted));
+	for (char *p = names; p < names + len; p += strlen(p) + 1)
 		if (travels(p))
 			sorted[n++] = p;
-	/* cppcheck-suppress uninitvar - the first n are set */
 	qsort(sorted, n, sizeof(*sorted), by_name);
 	for (size_t i = 0; i < n; i++)
 		if (put_value(at, sorted[i], out, e) < 0)

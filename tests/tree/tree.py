@@ -193,6 +193,13 @@ def odd(d, with_flags=True):
     except OSError as e:
         if e.errno != errno.EOPNOTSUPP:
             raise
+    write("xattrs", b"many")
+    try:
+        for i in range(5000):
+            os.setxattr("xattrs", "user.%x" % i, b"")
+    except OSError as e:
+        if e.errno not in (errno.EOPNOTSUPP, errno.ENOSPC):
+            raise
     # directories
     os.mkdir("sticky")
     os.chmod("sticky", 0o1777)
