@@ -8,7 +8,9 @@
  *
  * Directories outside the area are remembered, too, so that busy neighbours on
  * the same file system cost one look each.  As a directory that moves may
- * change sides, any move of a directory forgets them.
+ * change sides, any move of a directory forgets them.  Of a directory that is
+ * gone when it is first met nobody can tell the side: files that were written in
+ * it are kept as long as they may live on in the area.
  */
 #include "tree/journal.h"
 
@@ -46,7 +48,7 @@ struct set {
 struct dir_item {
 	uint64_t hash;
 	uint32_t number; /* of the directory; dir_at[number] is its place */
-	uint8_t inside;
+	uint8_t side; /* enum side */
 	uint8_t pad[3];
 	/* struct file_handle follows, 8-aligned */
 };
@@ -160,7 +162,7 @@ static struct dir_item *find_dir(struct journal *j, const struct file_handle *h)
 	d->hash = hash;
 	d->number = (uint32_t)j->n_dirs;
 	memcpy(d + 1, h, handle_size(h));
-	d->inside = journal_is_inside(&j->id, dir_handle(d));
+	d->side = journal_side(&j->id, dir_handle(d));
 	if (j->n_dirs == j->cap_dirs) {
 		j->cap_dirs = j->cap_dirs ? j->cap_dirs * 2 : 256;
 		j->dir_at = xrealloc(j->dir_at, j->cap_dirs * sizeof(*j->dir_at));
@@ -173,8 +175,8 @@ static struct dir_item *find_dir(struct journal *j, const struct file_handle *h)
 static void ask_again(struct journal *j)
 {
 	for (uint32_t i = 0; i < j->n_dirs; i++)
-		if (!dir_of(j, i)->inside)
-			dir_of(j, i)->inside = 2; /* look when it is met */
+		if (dir_of(j, i)->side == SIDE_OUTSIDE)
+			dir_of(j, i)->side = SIDE_ASK;
 }
 
 static const void *item_handle(const struct name_item *n)
@@ -267,15 +269,17 @@ static void take_event(struct journal *j, const struct fanotify_event_metadata *
 		j->overflow = true;
 		return;
 	}
-	if (d->inside == 2)
-		d->inside = journal_is_inside(&j->id, dir_handle(d));
-	if (!d->inside)
+	if (d->side == SIDE_ASK)
+		d->side = journal_side(&j->id, dir_handle(d));
+	if (d->side == SIDE_OUTSIDE)
 		return;
 	self = !strcmp(t.name, ".");
 	/* Which file was written matters when the name is gone by the time of the pass, but
 	 * another name of the file lives on. */
 	if (self || (ev->mask & FAN_ONDIR) || !(ev->mask & WRITTEN))
 		t.file = NULL;
+	if (d->side == SIDE_GONE && !(t.file && journal_may_live_on(&j->id, t.file)))
+		return;
 	add_name(j, &j->names, d->number, self ? "" : t.name, (ev->mask & MADE) != 0, t.file,
 		 t.file ? handle_size(t.file) : 0);
 }

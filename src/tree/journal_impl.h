@@ -25,8 +25,17 @@ struct area_id {
 int area_id_init(struct area_id *id, int root, const char *root_path, struct err *e);
 void area_id_fini(struct area_id *id);
 
-/* Is the directory the area or beneath it?  A directory that is gone is not. */
-bool journal_is_inside(const struct area_id *id, const struct file_handle *h);
+/* Where a directory is. */
+enum side {
+	SIDE_OUTSIDE,
+	SIDE_INSIDE, /* the area, or beneath it */
+	SIDE_GONE,   /* nowhere any more */
+	SIDE_ASK,    /* it may have moved: to be looked at when it is met */
+};
+
+enum side journal_side(const struct area_id *id, const struct file_handle *h);
+/* May this file have a name in the area? */
+bool journal_may_live_on(const struct area_id *id, const struct file_handle *h);
 /* Its path relative to the area ("" for itself), the caller's; NULL when it is not. */
 char *journal_dir_path(const struct area_id *id, const struct file_handle *h);
 

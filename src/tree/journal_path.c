@@ -148,16 +148,30 @@ static int open_handle(const struct area_id *id, const struct file_handle *h)
 				 O_PATH | O_CLOEXEC);
 }
 
-bool journal_is_inside(const struct area_id *id, const struct file_handle *h)
+enum side journal_side(const struct area_id *id, const struct file_handle *h)
 {
 	own_fd int fd = open_handle(id, h);
 	char text[PATH_MAX];
+	bool inside;
 
 	if (fd < 0)
+		return errno == ESTALE ? SIDE_GONE : SIDE_OUTSIDE;
+	inside = text_of(fd, text) ? beneath(id, text) != NULL : climbs(id, take_fd(&fd));
+	return inside ? SIDE_INSIDE : SIDE_OUTSIDE;
+}
+
+bool journal_may_live_on(const struct area_id *id, const struct file_handle *h)
+{
+	own_fd int fd = open_handle(id, h);
+	char text[PATH_MAX];
+	struct stat st, there;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || !st.st_nlink)
 		return false;
-	if (text_of(fd, text))
-		return beneath(id, text) != NULL;
-	return climbs(id, take_fd(&fd));
+	/* Not when its only name lies elsewhere; the kernel need not know a name, or may print one
+	 * of several. */
+	return st.st_nlink > 1 || !text_of(fd, text) || beneath(id, text) ||
+	       lstat(text, &there) < 0 || there.st_dev != st.st_dev || there.st_ino != st.st_ino;
 }
 
 /* Does this path really lead to the file behind fd?  (Two mounts may print alike.) */
