@@ -276,6 +276,7 @@ static const struct named_rule namespaces[] = {
 	    "pctl set ID --live-ready and restart the container, or PrivateUsers=no in the unit",
 	    true } },
 	{ "time", { "it has a time namespace of its own", "stop it", true } },
+	{ "time_for_children", { "its children would have a time namespace of their own", "stop it", true } },
 	{ "cgroup", { "it has a cgroup namespace of its own", "stop it", true } },
 };
 

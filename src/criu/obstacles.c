@@ -23,8 +23,6 @@
 enum {
 	MAPS_MAX = 64 << 20,
 	TASKS_MAX = 1 << 16,
-	BACKLOG_LOOKS = 20,
-	BACKLOG_MS = 10,
 };
 
 void obstacles_fini(struct obstacles *o)
@@ -180,6 +178,7 @@ static void look_at_namespaces(struct look *l, pid_t pid)
 {
 	static const char *const names[] = { "uts", "ipc", "net", "pid", "user", "time",
 					     "cgroup" };
+	uint64_t time, of_children;
 
 	for (size_t i = 0; i < array_len(names); i++) {
 		uint64_t own = obstacles_ns_inode(pid, names[i]), first = obstacles_ns_inode(l->init, names[i]);
@@ -190,6 +189,10 @@ static void look_at_namespaces(struct look *l, pid_t pid)
 			obstacles_found(l, pid, obstacle_of_namespace(names[i]), object);
 		}
 	}
+	time = obstacles_ns_inode(pid, "time");
+	of_children = obstacles_ns_inode(pid, "time_for_children");
+	if (time && of_children && time != of_children)
+		obstacles_found(l, pid, obstacle_of_namespace("time_for_children"), "time namespace for its children");
 }
 
 static void look_at_status(struct look *l, pid_t pid)
@@ -488,11 +491,11 @@ static void look_at_backlog(struct look *l)
 	if (backlog_open(&b, ns, NULL) < 0)
 		return;
 	for (int i = 0; backlog_count(&b, &what, NULL) > 0; i++) {
-		if (i == BACKLOG_LOOKS) {
+		if (i == OBSTACLES_LOOKS) {
 			obstacles_found(l, 0, &waits, what);
 			break;
 		}
-		clock_sleep_ms(BACKLOG_MS);
+		clock_sleep_ms(OBSTACLES_LOOK_MS);
 	}
 	backlog_close(&b);
 }
@@ -506,11 +509,11 @@ static void look_at_starts(struct look *l)
 	};
 
 	for (int i = 0; vfork_waits(l->pids, l->n); i++) {
-		if (i == BACKLOG_LOOKS) {
+		if (i == OBSTACLES_LOOKS) {
 			obstacles_found(l, 0, &starts, "container");
 			break;
 		}
-		clock_sleep_ms(BACKLOG_MS);
+		clock_sleep_ms(OBSTACLES_LOOK_MS);
 	}
 }
 
@@ -534,7 +537,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	for (size_t i = 0; i < l.n; i++) {
 		look_at_status(&l, l.pids[i]);
 		look_at_namespaces(&l, l.pids[i]);
-		obstacles_look_at_timers(&l, l.pids[i]);
+		obstacles_look_at_threads(&l, l.pids[i]);
 		look_at_fds(&l, l.pids[i]);
 		look_at_maps(&l, l.pids[i]);
 	}
@@ -543,6 +546,7 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct e
 	groups_without_socket(init, l.pids, l.n, found_group, &l);
 	look_at_backlog(&l);
 	look_at_starts(&l);
+	obstacles_look_at_sessions(&l);
 	o->nr_tasks = l.n;
 	unix_peers_fini(&l.peers);
 	free(l.pids);

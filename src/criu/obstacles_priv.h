@@ -11,7 +11,12 @@
 #include "criu/obstacles.h"
 #include "criu/peers.h"
 
-enum { OBSTACLES_TEXT_MAX = 4 << 20 };
+enum {
+	OBSTACLES_TEXT_MAX = 4 << 20,
+	/* What may be so for a moment is looked at so often. */
+	OBSTACLES_LOOKS = 20,
+	OBSTACLES_LOOK_MS = 10,
+};
 
 struct mnt_ns {
 	uint64_t ino;
@@ -63,8 +68,10 @@ void obstacles_look_at_mounts(struct look *l);
 void obstacles_take_members(struct look *l);
 void obstacles_look_at_member(struct look *l, pid_t pid, uint64_t ino, const char *object);
 
-/* Whom its POSIX timers signal. */
-void obstacles_look_at_timers(struct look *l, pid_t pid);
+/* Its threads: their timers and signals, and whether the first is there. */
+void obstacles_look_at_threads(struct look *l, pid_t pid);
+/* Of all processes. */
+void obstacles_look_at_sessions(struct look *l);
 
 /* The fdinfo of an inotify: does CRIU find what it watches? */
 void obstacles_look_at_watches(struct look *l, pid_t pid, const char *info, const char *object);

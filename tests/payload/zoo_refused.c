@@ -19,11 +19,13 @@
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "zoo.h"
 
@@ -250,6 +252,59 @@ static int timer_ended(void)
 	return 0;
 }
 
+static int trap(void)
+{
+	sigset_t only;
+
+	NEED(sigemptyset(&only) == 0 && sigaddset(&only, SIGTRAP) == 0 && sigprocmask(SIG_BLOCK, &only, NULL) == 0 &&
+	     raise(SIGTRAP) == 0, "SIGTRAP");
+	return 0;
+}
+
+static int time_of_children(void)
+{
+	NEED(unshare(0x80) == 0, "unshare");
+	return 0;
+}
+
+/* A process of which only its second thread goes on. */
+static void *second_main(void *arg)
+{
+	for (;;)
+		pause();
+	return arg;
+}
+
+static int second_thread(void)
+{
+	pthread_t t;
+
+	if (fork() == 0) {
+		pthread_create(&t, NULL, second_main, NULL);
+		syscall(SYS_exit, 0);
+	}
+	return 0;
+}
+
+/* Came below us when the leader of its session ended. */
+static int strayed(void)
+{
+	pid_t leader;
+
+	NEED(prctl(PR_SET_CHILD_SUBREAPER, 1) == 0, "prctl");
+	leader = fork();
+	if (leader == 0) {
+		setsid();
+		if (fork() == 0) {
+			for (;;)
+				pause();
+		}
+		_exit(0);
+	}
+	NEED(leader > 0 && waitpid(leader, NULL, 0) == leader, "waitpid");
+	return 0;
+}
+
 static int apart(int flag)
 {
 	pid_t pid;
@@ -357,6 +412,10 @@ const struct animal zoo_refused[] = {
 	{ "epoll-elsewhere", epoll_elsewhere, fine },
 	{ "timer-of-first", timer_first, fine },
 	{ "timer-of-ended", timer_ended, fine },
+	{ "pending-trap", trap, fine },
+	{ "time-children", time_of_children, fine },
+	{ "second-thread", second_thread, fine },
+	{ "strayed", strayed, fine },
 	{ "uts-namespace", uts, fine },
 	{ "ipc-namespace", ipc, fine },
 	{ "net-namespace", net, fine },
