@@ -242,32 +242,48 @@ static bool is_gone(int error)
 	return error == ENOENT || error == ELOOP || error == ENXIO || error == ESTALE;
 }
 
-static int send_regular(struct one *o, struct err *e)
+/*
+ * With an entry to compare it often need not be opened: 1: it was done.  While its contents
+ * differ it is not told as one of several names: it may vanish before it is opened, and the
+ * others would become links to old contents.  *told: the inode that it was told as.
+ */
+static int send_same(struct one *o, struct inode *told, struct err *e)
 {
-	own_fd int fd = -1;
 	int ret;
 
-	/* With an entry to compare it often need not be opened. */
-	if (o->there) {
-		if (meta_stat(AT_NAME(o->name), &o->stx) < 0)
-			return send_vanished(o->p, o->dir, o->name, e);
-		if (read_xattrs(o, AT_NAME(o->name), e) < 0)
-			return -1;
-		ret = link_or_first(o, e);
-		if (ret)
-			return ret < 0 ? -1 : 0;
-		if (same_contents(o) && same_links(o))
-			return send_meta_only(o, "", e);
-	}
+	if (meta_stat(AT_NAME(o->name), &o->stx) < 0)
+		return send_vanished(o->p, o->dir, o->name, e) < 0 ? -1 : 1;
+	if (!same_contents(o))
+		return 0;
+	if (read_xattrs(o, AT_NAME(o->name), e) < 0)
+		return -1;
+	ret = link_or_first(o, e);
+	if (ret)
+		return ret;
+	if (same_links(o))
+		return send_meta_only(o, "", e) < 0 ? -1 : 1;
+	if (o->stx.stx_nlink > 1)
+		*told = inode_of(&o->stx);
+	return 0;
+}
+
+static int send_regular(struct one *o, struct err *e)
+{
+	struct inode told = { 0, 0 };
+	own_fd int fd = -1;
+	int ret = o->there ? send_same(o, &told, e) : 0;
+
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	fd = send_open(o->p, AT_FDCWD, o->name, &o->r->shared);
 	if (fd < 0 && is_gone(errno))
-		return send_vanished(o->p, o->dir, o->name, e);
+		return send_several_vanished(o->p, told, o->dir, o->name, e);
 	if (fd < 0)
 		return send_not_opened(o->dir, o->name, e);
 	if (meta_stat(AT_FD(fd), &o->stx) < 0)
 		return err_sys(e, "cannot open %s/%s", o->dir->path, o->name);
-	if (!S_ISREG(o->stx.stx_mode))
-		return send_vanished(o->p, o->dir, o->name, e);
+	if (!S_ISREG(o->stx.stx_mode) || (told.ino && told.ino != o->stx.stx_ino))
+		return send_several_vanished(o->p, told, o->dir, o->name, e);
 	/* A process of the container sees it through a mount of its own. */
 	if (o->stx.stx_mnt_id != o->p->s->mnt_id && !o->p->s->opts.mounted_files && !o->r->shared) {
 		o->p->n.mounts++;
@@ -277,7 +293,7 @@ static int send_regular(struct one *o, struct err *e)
 	}
 	if (read_xattrs(o, AT_FD(fd), e) < 0)
 		return -1;
-	ret = o->there ? 0 : link_or_first(o, e);
+	ret = link_or_first(o, e);
 	if (ret)
 		return ret < 0 ? -1 : 0;
 	if (send_contents(o, fd, e) < 0)
@@ -289,12 +305,21 @@ static int send_symlink(struct one *o, struct err *e)
 {
 	char target[TREE_MAX_SYMLINK + 2];
 	ssize_t n = readlink(o->name, target, sizeof(target) - 1);
+	struct statx now = o->stx;
+	int ret;
 
 	if (n < 0 && (errno == ENOENT || errno == EINVAL))
 		return send_vanished(o->p, o->dir, o->name, e);
 	if (n <= 0 || n > TREE_MAX_SYMLINK)
 		return err_sys(e, "cannot read the symlink %s/%s", o->dir->path, o->name);
 	target[n] = '\0';
+	/* Not told before it is read, and as what was read: the others become links to it. */
+	if (o->stx.stx_nlink > 1 &&
+	    (meta_stat(AT_NAME(o->name), &now) < 0 || now.stx_ino != o->stx.stx_ino))
+		return send_vanished(o->p, o->dir, o->name, e);
+	ret = link_or_first(o, e);
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	if (o->there && same_contents(o) && same_links(o) && same_meta(o, target))
 		return 0;
 	if (begin(o, (size_t)n, e) < 0)
@@ -306,6 +331,10 @@ static int send_symlink(struct one *o, struct err *e)
 
 static int send_node(struct one *o, struct err *e)
 {
+	int ret = link_or_first(o, e);
+
+	if (ret)
+		return ret < 0 ? -1 : 0;
 	if (o->there && same_contents(o) && same_links(o) && same_meta(o, ""))
 		return 0;
 	if (begin(o, 0, e) < 0)
@@ -319,16 +348,11 @@ static int send_node(struct one *o, struct err *e)
 
 static int send_other(struct one *o, struct err *e)
 {
-	int ret;
-
 	if (meta_stat(AT_NAME(o->name), &o->stx) < 0 || S_ISREG(o->stx.stx_mode) ||
 	    S_ISDIR(o->stx.stx_mode))
 		return send_vanished(o->p, o->dir, o->name, e);
 	if (read_xattrs(o, AT_NAME(o->name), e) < 0)
 		return -1;
-	ret = link_or_first(o, e);
-	if (ret)
-		return ret < 0 ? -1 : 0;
 	return S_ISLNK(o->stx.stx_mode) ? send_symlink(o, e) : send_node(o, e);
 }
 

@@ -168,8 +168,9 @@ void send_note_several(struct pass *p, struct inode id);
 int send_large(struct pass *p, struct err *e);
 int send_large_later(struct pass *p, const struct walk_dir *dir, const char *name,
 		     const struct statx *stx, struct err *e);
-/* As send_vanished, for a large file; id as in struct work. */
-int send_large_vanished(struct pass *p, struct inode id, const struct walk_dir *dir,
+/* As send_vanished, when a file with several names was told by this one already: the others shall not stay without
+ * its contents.  id as in struct work. */
+int send_several_vanished(struct pass *p, struct inode id, const struct walk_dir *dir,
 			const char *name, struct err *e);
 
 /* send.c: everything queued is read and sent; the receiver applies it before what follows. */

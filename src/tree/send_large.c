@@ -44,7 +44,7 @@ int send_large_later(struct pass *p, const struct walk_dir *dir, const char *nam
 	return spill_put(p->large, item.data, item.len, NULL, e);
 }
 
-int send_large_vanished(struct pass *p, struct inode id, const struct walk_dir *dir,
+int send_several_vanished(struct pass *p, struct inode id, const struct walk_dir *dir,
 			const char *name, struct err *e)
 {
 	struct tree_source *s = p->s;
@@ -116,7 +116,7 @@ static struct work *range_of(const struct large *l, uint64_t from, uint64_t to)
 static int gone(struct pass *p, struct large *l, struct err *e)
 {
 	struct walk_dir *none = walk_dir_new(-1, "", 0);
-	int ret = send_large_vanished(p, l->id, none, (char *)l->path.data, e);
+	int ret = send_several_vanished(p, l->id, none, (char *)l->path.data, e);
 
 	walk_dir_put(none);
 	return ret;

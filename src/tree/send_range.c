@@ -252,7 +252,7 @@ int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, 
 	own_fd int fd = send_open(p, AT_FDCWD, w->name, &r->shared);
 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
-		return send_large_vanished(p, w->id, w->dir, w->name, e);
+		return send_several_vanished(p, w->id, w->dir, w->name, e);
 	if (fd < 0)
 		return send_not_opened(w->dir, w->name, e);
 	if (fstat(fd, &st) < 0)
@@ -260,7 +260,7 @@ int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, 
 	/* By now another file may have the name: then the other names of the one that was
 	 * meant are not told of by the journal. */
 	if (!S_ISREG(st.st_mode) || (w->id.ino && st.st_ino != w->id.ino))
-		return send_large_vanished(p, w->id, w->dir, w->name, e);
+		return send_several_vanished(p, w->id, w->dir, w->name, e);
 	if (!w->compare)
 		return send_range(p, r, w->dir, w->name, fd, w->from, w->to, e);
 	return compare_range(p, r, w, fd, e);

@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MIT
 #
-# Names that go: a written file lives on by another name while its directory was gone before anybody looked.
+# Names that go: a written file lives on by another name while its directory was gone before anybody looked;
+# the first name of a hard link vanishes between the look at it and its opening.
 # timeout: 120
 . "$(dirname "$0")/../lib.sh"
 move=${PMIGRATE_BUILD:-build}/tests/tree/tree-move
@@ -15,8 +16,8 @@ begin() { # NAME: a mover of ram/NAME/src to ram/NAME/dst, as $mover
 	src=$TEST_DIR/ram/$1/src dst=$TEST_DIR/ram/$1/dst
 	mkdir -p "$src" "$dst"
 }
-start() {
-	coproc M { exec "$move" local "$src" "$dst" 2>"$TEST_DIR/err"; }
+start() { # [COMMAND...]: with COMMAND in front
+	coproc M { exec "$@" "$move" local "$src" "$dst" 2>"$TEST_DIR/err"; }
 	mover=$M_PID
 	exec {say}>&"${M[1]}" {hear}<&"${M[0]}"
 	read -rt 60 answer <&"$hear"
@@ -25,6 +26,14 @@ start() {
 ask() {
 	echo "$1" >&"$say"
 	read -rt 60 answer <&"$hear" || fail "no answer to $1: $(cat "$TEST_DIR/err")"
+}
+vanish() { # SYSCALL NAME: starts a mover that does not find NAME when it makes SYSCALL
+	start strace -f -qq -o "$TEST_DIR/strace" -P "$2" -e trace="$1" -e "inject=$1:error=ENOENT:when=1"
+}
+vanished() { # PATH: now it is so
+	grep -q INJECTED "$TEST_DIR/strace" || fail "nothing vanished"
+	[[ $answer == *" vanished=1 "* ]] || fail "the mover found it: $answer"
+	rm "$1"
 }
 finish() {
 	echo quit >&"$say"
@@ -54,5 +63,31 @@ rm -r "$src/early" "$TEST_DIR/ram/dir/elsewhere/gone"
 kill -CONT "$mover"
 ask last
 [[ $answer == *" walked=0 "* ]] || fail "the last pass walked"
+must python3 "$tree" same "$src" "$dst"
+finish
+
+echo "-- the first name of a file, known at the destination"
+export ASAN_OPTIONS=${ASAN_OPTIONS:-}:detect_leaks=0 # it cannot under strace
+begin file
+for d in "$src" "$dst"; do
+	echo old >"$d/1st"
+	ln "$d/1st" "$d/2nd"
+done
+echo new, and longer >"$src/1st"
+vanish openat 1st
+ask first
+vanished "$src/1st"
+ask last
+must python3 "$tree" same "$src" "$dst"
+finish
+
+echo "-- the first name of a symlink"
+begin symlink
+ln -s target "$src/1st"
+ln "$src/1st" "$src/2nd"
+vanish readlink 1st
+ask first
+vanished "$src/1st"
+ask last
 must python3 "$tree" same "$src" "$dst"
 finish
