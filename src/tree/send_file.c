@@ -153,20 +153,11 @@ static int send_meta_only(struct one *o, const char *target, struct err *e)
 	return keep_flags(o, o->name, e);
 }
 
-/* In the frozen pass nothing may have moved while it was read. */
 static int check_still(struct one *o, int fd, struct err *e)
 {
-	struct statx now;
+	struct version was = send_version(&o->stx);
 
-	if (!o->p->frozen)
-		return 0;
-	if (meta_stat(AT_FD(fd), &now) < 0)
-		return err_sys(e, "cannot stat %s/%s", o->dir->path, o->name);
-	if (now.stx_size == o->stx.stx_size &&
-	    now.stx_mtime.tv_sec == o->stx.stx_mtime.tv_sec &&
-	    now.stx_mtime.tv_nsec == o->stx.stx_mtime.tv_nsec)
-		return 0;
-	return send_vanished(o->p, o->dir, o->name, e);
+	return send_check_still(o->p, o->dir, o->name, fd, &was, e);
 }
 
 static int send_small(struct one *o, int fd, struct err *e)

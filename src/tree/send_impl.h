@@ -106,6 +106,12 @@ enum work_kind { WORK_NAMES, WORK_RANGE };
 /* Types of names in a WORK_NAMES item beside DT_REG, DT_LNK, …: */
 enum { NAME_SELF = 1 + 64 /* the directory itself */, NAME_REMOVE };
 
+/* What tells that a file is as it was; without padding. */
+struct version {
+	uint64_t size;
+	int64_t mtime_s, mtime_ns;
+};
+
 struct work {
 	enum work_kind kind;
 	struct walk_dir *dir; /* owned reference */
@@ -115,6 +121,7 @@ struct work {
 	/* WORK_RANGE */
 	char *name;
 	struct inode id;   /* of a file with several names, else 0 */
+	struct version version;
 	uint64_t from, to; /* to is rounded up to TREE_BLOCK but for the last range */
 	bool compare;	   /* against sums; where there is none the receiver has a hole */
 	uint8_t *sums;	   /* owned */
@@ -178,6 +185,11 @@ int send_barrier(struct pass *p, struct err *e);
 /* A file that changed while it was read, or is gone: fine unless frozen. */
 int send_vanished(struct pass *p, const struct walk_dir *dir, const char *name,
 		  struct err *e);
+
+/* send_range.c: in the frozen pass nothing may have moved while it was read. */
+struct version send_version(const struct statx *stx);
+int send_check_still(struct pass *p, const struct walk_dir *dir, const char *name, int fd,
+		     const struct version *was, struct err *e);
 
 void send_count_bytes(struct pass *p, uint64_t n);
 

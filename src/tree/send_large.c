@@ -20,7 +20,7 @@ enum { WINDOW = 16 };
 
 /* A large file; the path is with NUL. */
 struct large {
-	uint64_t size;
+	struct version version;
 	struct inode id;
 	struct buf path;
 	struct walk_dir *dir;
@@ -31,9 +31,10 @@ int send_large_later(struct pass *p, const struct walk_dir *dir, const char *nam
 		     const struct statx *stx, struct err *e)
 {
 	struct inode id = stx->stx_nlink > 1 ? inode_of(stx) : (struct inode){ 0, 0 };
+	struct version version = send_version(stx);
 	own_buf struct buf item = BUF_INIT;
 
-	buf_put_u64(&item, stx->stx_size);
+	buf_put(&item, &version, sizeof(version));
 	buf_put_u64(&item, id.dev);
 	buf_put_u64(&item, id.ino);
 	buf_put_u32(&item, (uint32_t)(dir->path_len + (dir->path_len ? 1 : 0) + strlen(name)));
@@ -60,17 +61,18 @@ int send_several_vanished(struct pass *p, struct inode id, const struct walk_dir
 
 static int read_large(struct pass *p, uint64_t *at, struct large *l, struct err *e)
 {
-	uint8_t head[28];
+	uint8_t head[sizeof(l->version) + 20];
 	size_t dir_len;
 	uint32_t len;
 	int fd;
 
 	if (spill_read(p->large, *at, head, sizeof(head), e) < 0)
 		return -1;
-	l->size = be64_at(head);
-	l->id = (struct inode){ be64_at(head + 8), be64_at(head + 16) };
+	memcpy(&l->version, head, sizeof(l->version));
+	l->id = (struct inode){ be64_at(head + sizeof(l->version)),
+				be64_at(head + sizeof(l->version) + 8) };
 	l->next = 0;
-	len = be32_at(head + 24);
+	len = be32_at(head + sizeof(l->version) + 16);
 	buf_clear(&l->path);
 	buf_reserve(&l->path, (size_t)len + 1)[len] = '\0';
 	if (spill_read(p->large, *at + sizeof(head), l->path.data, len, e) < 0)
@@ -107,6 +109,7 @@ static struct work *range_of(const struct large *l, uint64_t from, uint64_t to)
 
 	w->name = xstrdup(large_name(l));
 	w->id = l->id;
+	w->version = l->version;
 	w->from = from;
 	w->to = to;
 	return w;
@@ -157,11 +160,11 @@ static int push_data(struct pass *p, struct large *l, uint64_t to, bool compare,
 static int send_whole(struct pass *p, struct err *e)
 {
 	for (uint64_t at = 0, end = spill_size(p->large); at < end;) {
-		struct large l = { .size = 0 };
+		struct large l = { .next = 0 };
 		int ret = read_large(p, &at, &l, e);
 
 		if (ret == 0)
-			ret = l.dir ? push_data(p, &l, l.size, false, e) : gone(p, &l, e);
+			ret = l.dir ? push_data(p, &l, l.version.size, false, e) : gone(p, &l, e);
 		large_fini(&l);
 		if (ret < 0)
 			return -1;
@@ -175,7 +178,7 @@ static int ask(struct pass *p, uint32_t id, const struct large *l, struct err *e
 	struct sums_ask m = { .id = id,
 			      .path = (char *)l->path.data,
 			      .path_len = l->path.len,
-			      .size = l->size };
+			      .size = l->version.size };
 
 	sums_ask_put(&b, &m);
 	return peer_send(p->streams[0], PROTO_TREE_SUMS_ASK, 0, b.data, b.len, e);
@@ -205,15 +208,15 @@ static int push_compare(struct pass *p, struct large *l, uint64_t to,
 /* Holes that it does not tell, hashes, and the hole behind them. */
 static int push_answer(struct pass *p, struct large *l, const struct sums_msg *m, struct err *e)
 {
-	uint64_t told = m->offset < l->size ? m->offset : l->size;
+	uint64_t told = m->offset < l->version.size ? m->offset : l->version.size;
 	uint64_t to = m->offset + (uint64_t)m->n_sums * TREE_BLOCK;
 
-	if (to > l->size)
-		to = l->size;
+	if (to > l->version.size)
+		to = l->version.size;
 	if ((told > l->next && push_data(p, l, told, true, e) < 0) ||
 	    (to > l->next && push_compare(p, l, to, m, e) < 0))
 		return -1;
-	return m->last && l->next < l->size ? push_data(p, l, l->size, true, e) : 0;
+	return m->last && l->next < l->version.size ? push_data(p, l, l->version.size, true, e) : 0;
 }
 
 /* One answer for file number `id`; *last when there are no more. */
@@ -237,7 +240,7 @@ static int answer(struct pass *p, uint32_t id, struct large *l, bool *last, stru
 
 static int send_compared(struct pass *p, struct err *e)
 {
-	struct large window[WINDOW] = { { .size = 0 } };
+	struct large window[WINDOW] = { { .next = 0 } };
 	uint64_t at = 0, end = spill_size(p->large);
 	uint32_t asked = 0, done = 0;
 	int ret = 0;

@@ -246,10 +246,31 @@ static int compare_range(struct pass *p, struct reader_ctx *r, const struct work
 	return 0;
 }
 
+struct version send_version(const struct statx *stx)
+{
+	return (struct version){ stx->stx_size, stx->stx_mtime.tv_sec, stx->stx_mtime.tv_nsec };
+}
+
+int send_check_still(struct pass *p, const struct walk_dir *dir, const char *name, int fd,
+		     const struct version *was, struct err *e)
+{
+	struct statx now;
+
+	if (!p->frozen)
+		return 0;
+	if (meta_stat(AT_FD(fd), &now) < 0)
+		return err_sys(e, "cannot stat %s/%s", dir->path, name);
+	if (now.stx_size == was->size && now.stx_mtime.tv_sec == was->mtime_s &&
+	    now.stx_mtime.tv_nsec == was->mtime_ns)
+		return 0;
+	return send_vanished(p, dir, name, e);
+}
+
 int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, struct err *e)
 {
 	struct stat st;
 	own_fd int fd = send_open(p, AT_FDCWD, w->name, &r->shared);
+	int ret;
 
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP || errno == ENXIO))
 		return send_several_vanished(p, w->id, w->dir, w->name, e);
@@ -261,7 +282,7 @@ int send_range_work(struct pass *p, struct reader_ctx *r, const struct work *w, 
 	 * meant are not told of by the journal. */
 	if (!S_ISREG(st.st_mode) || (w->id.ino && st.st_ino != w->id.ino))
 		return send_several_vanished(p, w->id, w->dir, w->name, e);
-	if (!w->compare)
-		return send_range(p, r, w->dir, w->name, fd, w->from, w->to, e);
-	return compare_range(p, r, w, fd, e);
+	ret = w->compare ? compare_range(p, r, w, fd, e) :
+			   send_range(p, r, w->dir, w->name, fd, w->from, w->to, e);
+	return ret < 0 ? -1 : send_check_still(p, w->dir, w->name, fd, &w->version, e);
 }
