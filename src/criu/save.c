@@ -28,6 +28,7 @@
 #include "criu/shimdir.h"
 #include "criu/sockopts.h"
 #include "criu/shimtest.h"
+#include "criu/watches.h"
 #include "criu/tasks.h"
 
 enum {
@@ -48,6 +49,7 @@ struct save {
 	enum save_memory memory;
 	struct ext_mounts mounts;
 	struct freezer freezer;
+	struct watches watches;
 	struct criu *criu;
 	int images;
 	int shim;	 /* shimdir; -1: no library */
@@ -150,6 +152,7 @@ void save_free(struct save *s)
 	freezer_close(&s->freezer);
 	close_fd(&s->images);
 	close_fd(&s->shim);
+	watches_release(&s->watches);
 	ext_mounts_fini(&s->mounts);
 	strv_fini(&s->enable_fs);
 	strv_fini(&s->put);
@@ -311,6 +314,7 @@ int save_begin(struct save *s, struct err *e)
 	const struct dump_opts o = dump_opts_of(s);
 
 	recall_cgroups(s);
+	watches_hold(&s->watches, s->init, s->freezer.dir, s->rootfs);
 	/* Without the library nothing makes it wait. */
 	return s->memory != SAVE_SHIM || s->dumping.begun ? 0 : dumping_begin(&s->dumping, s->criu, &o, s->shim, e);
 }

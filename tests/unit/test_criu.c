@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -20,6 +21,7 @@
 #include "criu/rpc.h"
 #include "criu/shim_text.h"
 #include "criu/shimdir.h"
+#include "criu/watches.h"
 #include "mem/store.h"
 #include "wire/proto.h"
 
@@ -680,6 +682,19 @@ static void labels_need_a_profile(void **state)
 	assert_true(label_is_known("", "runc//&:inside:named"));
 }
 
+static void watches_are_told_by_inode_and_device(void **state)
+{
+	const char *at = "pos:\t0\nflags:\t00\ninotify wd:2 ino:2afe sdev:800011 mask:800 ignored_mask:0\n"
+			 "inotify wd:1 ino:7 sdev:2b mask:2\ninotify wd:";
+
+	(void)state;
+	assert_int_equal(watches_next(&at, makedev(8, 17)), 0x2afe);
+	assert_int_equal(watches_next(&at, makedev(8, 17)), 0);
+	assert_non_null(at);
+	assert_int_equal(watches_next(&at, makedev(8, 17)), 0);
+	assert_null(at);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -699,6 +714,7 @@ int main(void)
 		cmocka_unit_test(the_gate_wants_somebody_who_waits),
 		cmocka_unit_test(eager_pages_must_be_here),
 		cmocka_unit_test(labels_need_a_profile),
+		cmocka_unit_test(watches_are_told_by_inode_and_device),
 		cmocka_unit_test(requests_have_crius_numbers),
 	};
 
