@@ -62,19 +62,36 @@ static bool gets_helper(const struct tree *t, const struct task *p)
 	return p->parent == t->init && p->session != p->pid && first && p->session != first->session;
 }
 
-/* Does it come into its session?  What has just ended is no finding. */
+/* Has it ended, and been waited for?  Its number is not used again while it has a session. */
+static bool is_gone(pid_t leader)
+{
+	own_free char *status = obstacles_proc_text(leader, "status", OBSTACLES_TEXT_MAX);
+
+	return !status;
+}
+
+/*
+ * Does it come into its session?  Where the leader of a helper's session is gone, CRIU does not look who below was begun before
+ * its parent's setsid() ("Requested sid 9 doesn't match inherited 11").  What has just ended is no finding.
+ */
 static bool has_founder(const struct tree *t, const struct task *p)
 {
 	const struct task *above = find(t, p->parent);
+	bool met = false;
 
 	if (p->pid == t->init || p->parent == t->init || p->session == p->pid || !above || above->session == p->session)
 		return true;
 	for (size_t i = 0; above && i <= t->n; i++) {
-		if (above->pid == p->session || (gets_helper(t, above) && above->session == p->session))
-			return true;
+		met = met || above->pid == p->session;
 		if (above->pid == t->init)
+			return met;
+		if (!gets_helper(t, above)) {
+			above = find(t, above->parent);
+			continue;
+		}
+		if (is_gone(above->session))
 			return false;
-		above = find(t, gets_helper(t, above) && find(t, above->session) ? above->session : above->parent);
+		above = find(t, above->session);
 	}
 	return true;
 }
@@ -82,7 +99,7 @@ static bool has_founder(const struct tree *t, const struct task *p)
 void obstacles_look_at_sessions(struct look *l)
 {
 	static const struct obstacle_rule lost = {
-		"none of the processes above it has begun its session (setsid), and it cannot be moved so",
+		"it is in another session than the process that it is below, and cannot come into it after a move",
 		"restart what it belongs to, or stop it", true
 	};
 	own_free struct task *tasks = xcalloc(l->n, sizeof(*tasks));

@@ -305,6 +305,31 @@ static int strayed(void)
 	return 0;
 }
 
+/* Below the first process, of a session whose leader is gone: a process that begins another, and then a session. */
+static int early_child(void)
+{
+	int ready[2];
+	pid_t leader;
+	char c;
+
+	NEED(pipe(ready) == 0, "pipe");
+	leader = fork();
+	if (leader == 0) {
+		setsid();
+		if (fork() == 0) {
+			if (fork() == 0 && fork() > 0) {
+				setsid();
+				c = write(ready[1], "", 1) == 1;
+			}
+			for (;;)
+				pause();
+		}
+		_exit(0);
+	}
+	NEED(leader > 0 && waitpid(leader, NULL, 0) == leader && read(ready[0], &c, 1) == 1, "waitpid");
+	return 0;
+}
+
 static int apart(int flag)
 {
 	pid_t pid;
@@ -416,6 +441,7 @@ const struct animal zoo_refused[] = {
 	{ "time-children", time_of_children, fine },
 	{ "second-thread", second_thread, fine },
 	{ "strayed", strayed, fine },
+	{ "early-child", early_child, fine },
 	{ "uts-namespace", uts, fine },
 	{ "ipc-namespace", ipc, fine },
 	{ "net-namespace", net, fine },
