@@ -26,6 +26,7 @@ enum {
 	/* when an option travels or is set */
 	LISTENER = 1, /* for others it says something else: what the connection has found out */
 	ALWAYS = 2,   /* CRIU may have been given another than a new socket has (shim_restore.c) */
+	DATAGRAM = 4, /* an accepted connection says what came with its SYN, and cannot be told (net/ipv4/tcp_ipv4.c) */
 	/* names of newer kernels than our headers' */
 	NAME_IP_LOCAL_PORT_RANGE = 51, NAME_SO_TXREHASH = 74, NAME_TCP_TX_DELAY = 37,
 	NAME_TCP_RTO_MAX_MS = 44, NAME_IPV6_RECVERR_RFC4884 = 31,
@@ -75,7 +76,7 @@ static const struct option {
 	OPTION(ANY, ANY, SOL_IP, IP_CHECKSUM, 4, 0),
 	OPTION(ANY, ANY, SOL_IP, IP_MINTTL, 4, 0),
 	OPTION(ANY, ANY, SOL_IP, IP_BIND_ADDRESS_NO_PORT, 4, 0),
-	OPTION(ANY, ANY, SOL_IP, IP_MULTICAST_TTL, 4, 0),
+	OPTION(ANY, ANY, SOL_IP, IP_MULTICAST_TTL, 4, DATAGRAM),
 	OPTION(ANY, ANY, SOL_IP, IP_MULTICAST_LOOP, 4, 0),
 	OPTION(ANY, ANY, SOL_IP, IP_MULTICAST_ALL, 4, 0),
 	OPTION(ANY, ANY, SOL_IP, NAME_IP_LOCAL_PORT_RANGE, 4, 0),
@@ -96,7 +97,7 @@ static const struct option {
 	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_RECVPATHMTU, 4, 0),
 	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_RECVORIGDSTADDR, 4, 0),
 	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_RECVFRAGSIZE, 4, 0),
-	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_MULTICAST_HOPS, 4, 0),
+	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_MULTICAST_HOPS, 4, DATAGRAM),
 	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_MULTICAST_LOOP, 4, 0),
 	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_MULTICAST_ALL, 4, 0),
 	OPTION(AF_INET6, ANY, SOL_IPV6, IPV6_DONTFRAG, 4, 0),
@@ -170,7 +171,8 @@ static bool fits(const struct option *o, const struct kind *k)
 	return (o->family == ANY || o->family == k->family) && (o->type == ANY || o->type == k->type) &&
 	       (o->level != SOL_TCP || k->protocol == IPPROTO_TCP) && (o->level != SOL_UDP || k->protocol == IPPROTO_UDP) &&
 	       (o->level != SOL_RAW || k->protocol == IPPROTO_ICMP) &&
-	       (o->level != SOL_ICMPV6 || k->protocol == IPPROTO_ICMPV6) && (!(o->when & LISTENER) || k->listens);
+	       (o->level != SOL_ICMPV6 || k->protocol == IPPROTO_ICMPV6) && (!(o->when & LISTENER) || k->listens) &&
+	       (!(o->when & DATAGRAM) || k->type != SOCK_STREAM);
 }
 
 /* False where this kernel, or this kind of socket, has no such option. */

@@ -162,7 +162,7 @@ static struct dir_item *find_dir(struct journal *j, const struct file_handle *h)
 	d->hash = hash;
 	d->number = (uint32_t)j->n_dirs;
 	memcpy(d + 1, h, handle_size(h));
-	d->side = journal_side(&j->id, dir_handle(d));
+	d->side = (uint8_t)journal_side(&j->id, dir_handle(d));
 	if (j->n_dirs == j->cap_dirs) {
 		j->cap_dirs = j->cap_dirs ? j->cap_dirs * 2 : 256;
 		j->dir_at = xrealloc(j->dir_at, j->cap_dirs * sizeof(*j->dir_at));
@@ -270,7 +270,7 @@ static void take_event(struct journal *j, const struct fanotify_event_metadata *
 		return;
 	}
 	if (d->side == SIDE_ASK)
-		d->side = journal_side(&j->id, dir_handle(d));
+		d->side = (uint8_t)journal_side(&j->id, dir_handle(d));
 	if (d->side == SIDE_OUTSIDE)
 		return;
 	self = !strcmp(t.name, ".");

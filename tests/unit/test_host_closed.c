@@ -165,6 +165,7 @@ static int moved_in_child(int family, size_t bytes, bool in_flight)
 	}
 	if (closed_make(here, &c, &refused, &e) < 0 || refused)
 		return 5;
+	closed_fini(&c);
 	silence_end(&lo);
 	if (heard(fd, &at, bytes) < 0)
 		return 6;
