@@ -7,10 +7,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "base/own.h"
 #include "criu/obstacles.h"
+#include "criu/watches.h"
 
 struct named_rule {
 	const char *name; /* "x*" begins with, "*x" ends with, else equal */
@@ -158,14 +158,12 @@ bool obstacle_next_timer(const char **timers, int *id, pid_t *tid)
 	return false;
 }
 
-/* "inotify wd:1 ino:2afe sdev:100001 mask:…", the kernel's own form of a device number in hexadecimal. */
 bool obstacle_watches(const char *info, dev_t dev)
 {
-	unsigned long want = (unsigned long)major(dev) << 20 | minor(dev);
-
-	while ((info = strstr(info, " sdev:")))
-		if (strtoul(info += 6, NULL, 16) == want)
+	for (const char *at = info; at;) {
+		if (watches_next(&at, dev))
 			return true;
+	}
 	return false;
 }
 
