@@ -35,13 +35,12 @@ static bool renew_machine_id(int tree)
 static bool has_host_keys(int tree)
 {
 	own_fd int fd = path_open_in_root(tree, "etc/ssh", O_RDONLY | O_DIRECTORY, 0);
-	own_dir DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	own_dir DIR *d = fd >= 0 ? fdopendir(take_fd(&fd)) : NULL;
 	bool found = false;
 	struct dirent *de;
 
 	if (!d)
 		return false;
-	fd = -1; /* d owns it */
 	while ((de = readdir(d)))
 		found = found || strncmp(de->d_name, "ssh_host_", 9) == 0;
 	return found;
