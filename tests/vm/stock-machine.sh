@@ -32,7 +32,7 @@ machine_start() { # DIR NAME NETNS IMAGE DISK DISK-OPTIONS [ARGUMENT...]
 	local dir=$1 name=$2 netns=$3 image=/disks/${4#"$CACHE/"} disk=$5 options=$6
 	shift 6
 	qemu_start "$dir" "$name" "$netns" -machine q35,usb=off -accel tcg,thread=multi -cpu max -smp 1 -m $STOCK_MIB \
-		-vga none -serial "file:/machine/$name.console" -kernel "$image/vmlinuz" -initrd "$image/initrd" -no-reboot \
+		-vga none -serial "file:/machine/$name.console" -kernel "$image/vmlinuz" -initrd "$image/initrd" \
 		-append "root=UUID=$STOCK_UUID ro console=ttyS0 quiet mitigations=off tsc=reliable no_timer_check panic=-1" \
 		-drive "file=$disk,id=root,if=none,format=raw,cache=unsafe,$options" -device virtio-blk-pci,drive=root \
 		-netdev "tap,id=lan,ifname=$name,script=no,downscript=no" \
@@ -95,7 +95,7 @@ saved_build() { # DIR
 	mkdir "$1"
 	cp --sparse=always "$saved_image/root.img" "$1/root.img"
 	network_start "$1" new
-	machine_start "$1" new "$(<"$1/outside")" "$saved_image" /machine/root.img discard=unmap
+	machine_start "$1" new "$(<"$1/outside")" "$saved_image" /machine/root.img discard=unmap -no-reboot
 	# shellcheck disable=SC2064 # now
 	trap "machines_end '$1'" EXIT
 	newborn_wait "$1" new "$saved_image"
