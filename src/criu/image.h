@@ -32,6 +32,7 @@ enum image_magic {
 	IMAGE_FDINFO = 0x56213732,
 	IMAGE_IDS = 0x54432030,
 	IMAGE_MEMFD = 0x48453499,
+	IMAGE_SK_QUEUES = 0x56264026,
 };
 
 /* One message inside a file; borrowed from the bytes that were read. */

@@ -23,6 +23,7 @@
 #include "criu/imgdir.h"
 #include "criu/mountnotes.h"
 #include "criu/mm.h"
+#include "criu/pairs.h"
 #include "criu/save_mend.h"
 #include "criu/shim_text.h"
 #include "criu/shimdir.h"
@@ -396,8 +397,9 @@ int save_dump(struct save *s, struct err *e)
 	if (noted < 0)
 		return -1;
 	s->dump_ns = clock_ns() - begun;
-	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || calls_mend(s->images, &s->notes, e) < 0 ||
-			       mend_alarms(s, e) < 0 || mend_exec(s, e) < 0 ? -1 : note_tasks(s, e);
+	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || pairs_mend(s->images, e) < 0 ||
+			       calls_mend(s->images, &s->notes, e) < 0 || mend_alarms(s, e) < 0 ||
+			       mend_exec(s, e) < 0 ? -1 : note_tasks(s, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether
