@@ -114,7 +114,7 @@ static const void *unix_attribute(const struct nlmsghdr *h, uint16_t type, size_
 	return NULL;
 }
 
-/* A listening one: who waits there. */
+/* A listening one: who waits there; 0: somebody who has left again, and whether he said something, nobody can tell. */
 static void take_waiting(struct look *l, const struct nlmsghdr *h)
 {
 	size_t size;
@@ -124,6 +124,8 @@ static void take_waiting(struct look *l, const struct nlmsghdr *h)
 	n = n < room ? n : room;
 	if (n)
 		memcpy(l->waiting + l->n, list, n * sizeof(uint32_t));
+	for (size_t i = 0; i < n; i++)
+		l->found += l->waiting[l->n + i] == 0;
 	l->n += n;
 }
 

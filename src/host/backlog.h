@@ -2,7 +2,7 @@
 /*
  * host/backlog.h - what waits to be taken by programs, and cannot be saved by CRIU, in one
  * network namespace: a TCP connection that is not yet accepted, a unix connection of which that is
- * true and on which something was already said, a netlink message.
+ * true and on which something was already said or whose client has closed it, a netlink message.
  *
  * A server under load has some at most instants, for a moment each.  So whoever has frozen a
  * container looks, and lets it run on for a moment when there are some.
