@@ -345,6 +345,18 @@ static int write_sockets(const struct dump *d, const struct pair_socket *was, st
 	return ret < 0 ? -1 : imgdir_put(d->images, "files.img", out.data, out.len, e);
 }
 
+/* Whoever sends what waits in a pair. */
+static int write_waiting(const struct dump *d, struct err *e)
+{
+	own_buf struct buf out = BUF_INIT;
+
+	for (size_t i = 0; i < d->n_flights; i++) {
+		if (i == 0 || d->f[i].sender != d->f[i - 1].sender)
+			buf_put(&out, &d->f[i].sender, sizeof(d->f[i].sender));
+	}
+	return out.len ? imgdir_put(d->images, PAIRS_WAITING, out.data, out.len, e) : 0;
+}
+
 static void dump_fini(struct dump *d)
 {
 	free(d->s);
@@ -373,8 +385,10 @@ int pairs_mend(int images, struct err *e)
 	was = xmalloc(d.n * sizeof(*was));
 	memcpy(was, d.s, d.n * sizeof(*was));
 	swapped = pairs_choose(d.s, d.n, d.h, d.n_holders, d.f, d.n_flights, e);
-	if (swapped <= 0)
-		return swapped;
+	if (swapped < 0 || write_waiting(&d, e) < 0)
+		return -1;
+	if (swapped == 0)
+		return 0;
 	log_debug("%d pairs of unix sockets are restored by the other end's process", swapped);
 	return write_sockets(&d, was, &again, e);
 }

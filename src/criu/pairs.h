@@ -4,14 +4,18 @@
  *
  * One process makes both ends and fills both queues.  CRIU 4.2 (sk-unix.c, interconnected_pair) takes the one that owns
  * the end which stands later in files.img (an end's owner: the process with the lowest number that has it open), and
- * gets two cases wrong where the ends have different owners:
+ * gets two cases wrong where the ends have different owners, and a third one always:
  *
  *	that process has the other end open, too, as between a fork and the closes after it
  *						"BUG at criu/sk-unix.c:1713", the restore fails
  *	descriptors wait in the end that it owns	they are sent by their numbers in the other end's owner:
  *						the restore fails, or another file arrives
  *
- * The order of the two ends is free, so they are put such that neither happens.  Where both would (descriptors
+ *	a descriptor that waits in one of them, and whose file another process makes again, has not come yet
+ *						the pair is taken for restored, without its messages
+ *
+ * The third is the preload library's: it lets the processes of PAIRS_WAITING wait for what is to come (shim_queues.c).
+ * The order of the two ends is free, so they are put such that neither of the others happens.  Where both would (descriptors
  * that wait in both directions, at the least), the move ends here, and the container runs on.
  */
 #ifndef CRIU_PAIRS_H
@@ -44,7 +48,10 @@ struct pair_flight {
 int pairs_choose(struct pair_socket *s, size_t n, struct pair_holder *h, size_t n_holders, struct pair_flight *f, size_t n_flights,
 		 struct err *e);
 
-/* In the directory of a complete dump. */
+/* An image of ours: the numbers of processes (u32, this machine's order of bytes), if any. */
+#define PAIRS_WAITING "sk-queues-waiting.img"
+
+/* In the directory of a complete dump.  Makes PAIRS_WAITING. */
 int pairs_mend(int images, struct err *e);
 
 #endif

@@ -9,6 +9,9 @@
  *	dump	recvmsg(MSG_PEEK)	all but descriptors is taken away; the sender is written behind the message's bytes
  *	restore	sendmsg			that is taken off again, and the message sent in the sender's name
  *
+ *	restore	recvmsg(MSG_DONTWAIT)	waits, in a process that sends descriptors into a pair: a file that another process makes may
+ *				not have come yet, and CRIU then takes the pair for restored, without its messages (sk-unix.c,
+ *				post_open_interconnected_master); PAIRS_WAITING says which processes (criu/pairs.h)
  *	dump	getsockopt(UDP_CORK)	off where nothing is held back: CRIU refuses corked ones; criu/sockopts.h makes it so again
  *
  * Each message gets such a trailer, so that none of the container's own can pass for one.  An empty image beside the queues'
@@ -19,6 +22,7 @@
 #include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,6 +32,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "criu/pairs.h"
 #include "criu/shim_priv.h"
 
 #define QUEUES "sk-queues.img"
@@ -36,6 +41,8 @@
 enum {
 	RIGHTS_MAX = 253, /* SCM_MAX_FD, linux/net/scm.h */
 	PIDFD = 4,	  /* SCM_PIDFD of Linux 6.5 */
+	WAITING_MAX = 1024,
+	ARRIVE_MS = 5000, /* a loaded server's; else milliseconds */
 	CONTROL_MAX = CMSG_SPACE(RIGHTS_MAX * sizeof(int)) + 1024,
 };
 
@@ -48,6 +55,18 @@ struct trailer {
 
 static const char magic[8] = "sentby\n";
 static bool marked; /* these images have them */
+static uint32_t waiting[WAITING_MAX]; /* processes, by their number in the container */
+static size_t n_waiting;
+
+static void read_waiting(int dirfd)
+{
+	int fd = (int)syscall(SYS_openat, dirfd, PAIRS_WAITING, O_RDONLY | O_CLOEXEC, 0);
+	ssize_t n = fd < 0 ? -1 : read(fd, waiting, sizeof(waiting));
+
+	n_waiting = n > 0 ? (size_t)n / sizeof(*waiting) : 0;
+	if (fd >= 0)
+		close(fd);
+}
 
 void shim_queues_opened(int dirfd, const char *path, int flags)
 {
@@ -57,6 +76,7 @@ void shim_queues_opened(int dirfd, const char *path, int flags)
 		return;
 	if (shim_dir() < 0) {
 		marked = faccessat(dirfd, MARKED, F_OK, 0) == 0;
+		read_waiting(dirfd);
 	} else if (flags & O_CREAT) {
 		fd = (int)syscall(SYS_openat, dirfd, MARKED, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 		if (fd >= 0)
@@ -119,12 +139,40 @@ static void sift(struct msghdr *m, struct trailer *t)
 	m->msg_controllen = len;
 }
 
+static bool must_wait(void)
+{
+	for (size_t i = 0; i < n_waiting; i++) {
+		if (waiting[i] == (uint32_t)getpid())
+			return true;
+	}
+	return false;
+}
+
+/* A message for a restored process, which comes for certain; ETIMEDOUT ends the restore. */
+static ssize_t await(int fd, struct msghdr *m, int flags)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+	ssize_t n = syscall(SYS_recvmsg, fd, m, flags);
+
+	while (n < 0 && errno == EAGAIN) {
+		int ready = poll(&p, 1, ARRIVE_MS);
+
+		if (ready == 0)
+			errno = ETIMEDOUT;
+		if (ready > 0 || (ready < 0 && errno == EINTR))
+			n = syscall(SYS_recvmsg, fd, m, flags);
+	}
+	return n;
+}
+
 INSTEAD ssize_t recvmsg(int fd, struct msghdr *m, int flags)
 {
 	static _Alignas(struct cmsghdr) char control[CONTROL_MAX];
 	struct trailer t = { .known = 0 };
 	ssize_t n;
 
+	if (n_waiting && (flags & (MSG_DONTWAIT | MSG_PEEK)) == MSG_DONTWAIT && must_wait())
+		return await(fd, m, flags);
 	if (!(flags & MSG_PEEK) || shim_dir() < 0 || m->msg_iovlen != 1 || !m->msg_control ||
 	    m->msg_iov->iov_len <= sizeof(t))
 		return syscall(SYS_recvmsg, fd, m, flags);

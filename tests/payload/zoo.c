@@ -30,7 +30,7 @@ static struct keeper keepers[KEEPERS_MAX];
 static int nr_keepers;
 static char trouble[TEXT_MAX];
 
-static const struct animal *const houses[] = { zoo_time, zoo_events, zoo_pipes, zoo_unix, zoo_inet,
+static const struct animal *const houses[] = { zoo_time, zoo_events, zoo_pipes, zoo_unix, zoo_flight, zoo_inet,
 					       zoo_files, zoo_tty, zoo_tasks, zoo_memory, zoo_ipc };
 
 int bad(const char *fmt, ...)

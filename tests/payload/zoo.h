@@ -29,7 +29,7 @@ struct animal {
 };
 
 /* Lists end with a name of NULL. */
-extern const struct animal zoo_time[], zoo_events[], zoo_pipes[], zoo_unix[], zoo_inet[],
+extern const struct animal zoo_time[], zoo_events[], zoo_pipes[], zoo_unix[], zoo_flight[], zoo_inet[],
 	zoo_files[], zoo_tty[], zoo_tasks[], zoo_memory[], zoo_ipc[];
 /* What cannot be moved; only made when named. */
 extern const struct animal zoo_refused[];
