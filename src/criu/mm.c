@@ -38,7 +38,7 @@ int mm_write(int images, const char *name, const Img__Mm *mm, struct err *e)
 	return imgdir_put(images, name, out.data, out.len, e);
 }
 
-int mm_set_exec(int images, const char *name, const struct pageset *mappings, struct err *e)
+static int change_mappings(int images, const char *name, const struct pageset *mappings, void (*change)(Img__Vma *v), struct err *e)
 {
 	Img__Mm *mm;
 	int ret;
@@ -47,11 +47,32 @@ int mm_set_exec(int images, const char *name, const struct pageset *mappings, st
 		return -1;
 	for (size_t i = 0; i < mm->n_vmas; i++) {
 		if (pageset_has(mappings, mm->vmas[i]->start))
-			mm->vmas[i]->prot |= PROT_EXEC;
+			change(mm->vmas[i]);
 	}
 	ret = mm_write(images, name, mm, e);
 	img__mm__free_unpacked(mm, NULL);
 	return ret;
+}
+
+static void add_exec(Img__Vma *v)
+{
+	v->prot |= PROT_EXEC;
+}
+
+static void add_wiped(Img__Vma *v)
+{
+	v->has_madv = true;
+	v->madv |= 1ull << MADV_WIPEONFORK;
+}
+
+int mm_set_exec(int images, const char *name, const struct pageset *mappings, struct err *e)
+{
+	return change_mappings(images, name, mappings, add_exec, e);
+}
+
+int mm_set_wiped(int images, const char *name, const struct pageset *mappings, struct err *e)
+{
+	return change_mappings(images, name, mappings, add_wiped, e);
 }
 
 static bool has_pages(const struct pagemap *pm, const Img__Vma *v)

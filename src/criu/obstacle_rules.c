@@ -10,6 +10,7 @@
 
 #include "base/own.h"
 #include "criu/obstacles.h"
+#include "criu/version.h"
 #include "criu/watches.h"
 
 struct named_rule {
@@ -212,8 +213,15 @@ static const struct named_rule sockets[] = {
 	{ "*", { "sockets of this protocol cannot be moved", STOP_IT, true } },
 };
 
-const struct obstacle_rule *obstacle_of_socket(const char *protocol)
+const struct obstacle_rule *obstacle_of_socket(const char *protocol, unsigned lacks)
 {
+	static const struct obstacle_rule of_ping = {
+		"CRIU older than 4.2 cannot move sockets of ping",
+		"stop the program, or run pmigrate-criu on the servers with the older one", true
+	};
+
+	if (lacks & CRIU_LACKS_PING && strncmp(protocol, "PING", 4) == 0)
+		return &of_ping;
 	return look_up(sockets, array_len(sockets), protocol);
 }
 

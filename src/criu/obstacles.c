@@ -347,7 +347,7 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 
 			proto[n] = '\0';
 			what = xasprintf("descriptor %s: a %s socket", fd, proto);
-			r = obstacle_of_socket(proto);
+			r = obstacle_of_socket(proto, l->lacks);
 			if (r)
 				obstacles_found(l, pid, r, what);
 			obstacles_look_at_member(l, pid, ino, what);
@@ -517,9 +517,9 @@ static void look_at_starts(struct look *l)
 	}
 }
 
-int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct err *e)
+int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, unsigned lacks, struct err *e)
 {
-	struct look l = { .out = o, .init = init, .mounts = xstrdup("\n") };
+	struct look l = { .out = o, .init = init, .lacks = lacks, .mounts = xstrdup("\n") };
 	struct stat st;
 	own_free char *proc = xasprintf("/proc/%d", (int)init);
 

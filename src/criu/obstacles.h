@@ -41,8 +41,8 @@ struct obstacles {
 void obstacles_fini(struct obstacles *o);
 
 /* `init` is the container's first process, `cgroup` a directory whose processes and those
- * below are the container's (freezer_find). */
-int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, struct err *e);
+ * below are the container's (freezer_find); `lacks` what CRIU lacks at either end (criu_lacks). */
+int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, unsigned lacks, struct err *e);
 
 /* One line: "php-fpm (pid 31, unit php.service), descriptor 7 …: why"; the caller's. */
 char *obstacle_text(const struct obstacle *ob);
@@ -66,7 +66,7 @@ bool obstacle_next_item(const char **info, uint64_t *ino);
  * advances *timers.  False: no more. */
 bool obstacle_next_timer(const char **timers, int *id, pid_t *tid);
 /* By the kernel's name for a socket's protocol (xattr system.sockprotoname). */
-const struct obstacle_rule *obstacle_of_socket(const char *protocol);
+const struct obstacle_rule *obstacle_of_socket(const char *protocol, unsigned lacks);
 /* A netlink socket: its port, and the groups that it is in (NETLINK_DIAG_GROUPS; NULL: in none, ever). */
 const struct obstacle_rule *obstacle_of_netlink(uint32_t port, const void *groups, size_t size);
 /* The memberships of a packet socket (PACKET_DIAG_MCLIST; NULL: none). */

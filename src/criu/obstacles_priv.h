@@ -33,6 +33,7 @@ struct member {
 struct look {
 	struct obstacles *out;
 	pid_t init;
+	unsigned lacks; /* enum criu_lack */
 	pid_t *pids;
 	size_t n, cap;
 	struct unix_peers peers;

@@ -27,6 +27,7 @@ struct criu {
 	struct child child;
 	int sk;
 	int counter; /* see hold_counter */
+	uint32_t version; /* 0: not asked yet */
 };
 
 /*
@@ -252,13 +253,30 @@ int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
 	return ret;
 }
 
+/* 0: it does not tell. */
+static uint32_t number_of(const Rpc__Version *v)
+{
+	return v && v->major_number >= 0 && v->minor_number >= 0 ?
+		       (uint32_t)(v->major_number * 10000 + v->minor_number * 100 + (v->has_sublevel ? v->sublevel : 0)) : 0;
+}
+
 int criu_ready(struct criu *c, struct err *e)
 {
 	Rpc__Request req = RPC__REQUEST__INIT;
+	Rpc__Response *r = NULL;
 
 	req.type = RPC__TYPE__VERSION;
 	req.has_keep_open = req.keep_open = true;
-	return criu_call(c, &req, VERSION_MS, NULL, NULL, NULL, e);
+	if (criu_call(c, &req, VERSION_MS, NULL, NULL, &r, e) < 0)
+		return -1;
+	c->version = number_of(r->version);
+	rpc__response__free_unpacked(r, NULL);
+	return 0;
+}
+
+uint32_t criu_its_version(const struct criu *c)
+{
+	return c->version;
 }
 
 int criu_version(const char *program, int *version, struct err *e)
@@ -278,8 +296,7 @@ int criu_version(const char *program, int *version, struct err *e)
 		err_set(e, ERR_PROTO, "CRIU does not tell its version");
 		goto out;
 	}
-	*version = r->version->major_number * 10000 + r->version->minor_number * 100 +
-		   (r->version->has_sublevel ? r->version->sublevel : 0);
+	*version = (int)number_of(r->version);
 	log_debug("criu %d", *version);
 	ret = 0;
 out:

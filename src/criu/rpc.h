@@ -64,6 +64,9 @@ int criu_call(struct criu *c, const Rpc__Request *req, int timeout_ms,
  * for the request that it is there for. */
 int criu_ready(struct criu *c, struct err *e);
 
+/* What it said then, as criu/version.h counts; 0 before, or when it does not tell. */
+uint32_t criu_its_version(const struct criu *c);
+
 /* Starts one, asks, ends it.  Fails with .sys ENOENT when there is no CRIU. */
 int criu_version(const char *program, int *version, struct err *e);
 

@@ -28,6 +28,7 @@
 #include "criu/shim_text.h"
 #include "criu/shimdir.h"
 #include "criu/sockopts.h"
+#include "criu/version.h"
 #include "criu/shimtest.h"
 #include "criu/watches.h"
 #include "criu/tasks.h"
@@ -54,6 +55,7 @@ struct save {
 	struct criu *criu;
 	int images;
 	int shim;	 /* shimdir; -1: no library */
+	bool wipes;	 /* CRIU lacks CRIU_LACKS_WIPE */
 	struct dumping dumping;
 	struct strv put; /* "PID NR" of the address spaces that shimdir knows */
 	struct shim_object *armed; /* shared objects that CRIU finds empty */
@@ -91,6 +93,19 @@ static void spare(pid_t criu)
 	file_poke(AT_FDCWD, file, "-1000", NULL); /* not everywhere allowed */
 }
 
+/* What an older CRIU loses in silence is not left to it. */
+static int want_wiped(struct save *s, struct err *e)
+{
+	own_free char *version = criu_version_text(criu_its_version(s->criu));
+
+	if (!(criu_lacks(criu_its_version(s->criu), NULL) & CRIU_LACKS_WIPE))
+		return 0;
+	if (s->shim < 0)
+		return err_set(e, ERR_UNSUPPORTED, "CRIU %s loses MADV_WIPEONFORK, and the preload library cannot tell of it", version);
+	s->wipes = true;
+	return shimdir_want_wiped(s->shim, e);
+}
+
 /* Its own death with ours ends where the dump begins: by the shim, at the gate.  Without the shim nobody would end that. */
 static int start_criu(struct save *s, const char *netns, struct err *e)
 {
@@ -117,7 +132,7 @@ static int start_criu(struct save *s, const char *netns, struct err *e)
 	if (criu_start(&s->criu, &o, e) < 0)
 		return -1;
 	spare(criu_pid(s->criu));
-	return criu_ready(s->criu, e);
+	return criu_ready(s->criu, e) < 0 ? -1 : want_wiped(s, e);
 }
 
 int save_prepare(struct save **out, const struct save_opts *o, struct err *e)
@@ -379,6 +394,22 @@ static int mend_exec(const struct save *s, struct err *e)
 	return 0;
 }
 
+/* What a child of the process finds empty; a CRIU that lacks that does restore it. */
+static int mend_wiped(const struct save *s, struct err *e)
+{
+	for (size_t i = 0; s->wipes && i < s->n_procs; i++) {
+		own_free char *name = xasprintf("mm-%d.img", (int)s->proc[i].vpid);
+		own_pageset struct pageset mappings = PAGESET_INIT;
+
+		if (faccessat(s->images, name, F_OK, 0) < 0) /* it has ended */
+			continue;
+		if (shimdir_wiped(s->shim, s->proc[i].pid, &mappings, e) < 0 ||
+		    (mappings.n && mm_set_wiped(s->images, name, &mappings, e) < 0))
+			return -1;
+	}
+	return 0;
+}
+
 int save_dump(struct save *s, struct err *e)
 {
 	const uint64_t begun = clock_ns();
@@ -399,7 +430,7 @@ int save_dump(struct save *s, struct err *e)
 	s->dump_ns = clock_ns() - begun;
 	return ret < 0 || save_mend(s->images, s->rootfs, e) < 0 || pairs_mend(s->images, e) < 0 ||
 			       calls_mend(s->images, &s->notes, e) < 0 || mend_alarms(s, e) < 0 ||
-			       mend_exec(s, e) < 0 ? -1 : note_tasks(s, e);
+			       mend_exec(s, e) < 0 || mend_wiped(s, e) < 0 ? -1 : note_tasks(s, e);
 }
 
 /* Every page of a hidden mapping must be one that mem/ answers for; the kind of mapping says how it comes back, and whether

@@ -223,7 +223,15 @@ struct answer {
 	int pid;
 	bool fit;
 	FILE *noexec; /* opened when there is one */
+	FILE *wiped;  /* where the agent wants to know what a child finds empty */
 };
+
+/* Adds a mapping to a list for the agent. */
+static bool put_listed(FILE **list, const char *what, int pid, const struct shim_vma *v)
+{
+	*list = *list ? *list : list_for(what, pid);
+	return *list && fprintf(*list, "%llx-%llx\n", (unsigned long long)v->start, (unsigned long long)v->end) > 0;
+}
 
 /* The lines of one mapping.  false: the agent could not be told. */
 static bool put_mapping(struct answer *a, const struct shim_vma *v, const char *lines, size_t len)
@@ -231,14 +239,14 @@ static bool put_mapping(struct answer *a, const struct shim_vma *v, const char *
 	const char *perms = memchr(lines, ' ', len);
 	const size_t x = perms ? (size_t)(perms - lines) + 3 : 0;
 
+	if (a->wiped && v->flags && shim_has_flag(v->flags, v->flags_len, "wf") && !put_listed(&a->wiped, "wiped", a->pid, v))
+		return false;
 	if (!shim_unfit(v, &a->fit)) {
 		fwrite(lines, 1, len, a->out);
 		return true;
 	}
-	a->noexec = a->noexec ? a->noexec : list_for("noexec", a->pid);
-	if (!a->noexec || x >= len)
+	if (x >= len || !put_listed(&a->noexec, "noexec", a->pid, v))
 		return false;
-	fprintf(a->noexec, "%llx-%llx\n", (unsigned long long)v->start, (unsigned long long)v->end);
 	fwrite(lines, 1, x, a->out);
 	fputc('-', a->out);
 	fwrite(lines + x + 1, 1, len - x - 1, a->out);
@@ -285,7 +293,14 @@ static bool answer_end(struct answer *a)
 	good &= fclose(a->out) == 0;
 	if (a->noexec)
 		good &= fclose(a->noexec) == 0;
+	if (a->wiped)
+		good &= fclose(a->wiped) == 0;
 	return good;
+}
+
+static bool wants_wiped(void)
+{
+	return faccessat(shim_dir(), SHIM_WIPES, F_OK, 0) == 0;
 }
 
 /* A new answer into the same file, from the beginning. */
@@ -295,6 +310,10 @@ static bool answer_begin(struct answer *a, int fd, int pid)
 
 	*a = (struct answer){ .pid = pid, .out = own < 0 ? NULL : fdopen(own, "w") };
 	forget(pid);
+	if (wants_wiped()) {
+		a->wiped = list_for("wiped", pid);
+		return a->out && a->wiped;
+	}
 	return a->out != NULL;
 }
 
@@ -340,7 +359,7 @@ static int smaps_for(int proc_dir)
 	cache = slurp_at(shim_dir(), name);
 	maps = slurp_at(proc_dir, "maps");
 	forget(pid);
-	if (maps && (cache || has_unfit(maps))) {
+	if (maps && (cache || has_unfit(maps) || wants_wiped())) {
 		fd = memfd_create("smaps", MFD_CLOEXEC);
 		if (fd >= 0 && answer_smaps(fd, proc_dir, pid, maps, cache)) {
 			lseek(fd, 0, SEEK_SET);

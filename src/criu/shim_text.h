@@ -9,9 +9,11 @@
  *	                           in the last round; its presence means: tracked
  *	               guards-PID  empty: the process has guard regions, look for yourself
  *	               shm         "DEV INO" of shared memory that travels by itself
+ *	               wipes       empty: this CRIU does not know of MADV_WIPEONFORK
  *	               gate        a FIFO: a dump stops before its first look at the container until the
  *	                           agent opens it
  *	shim writes    noexec-PID  "START-END": mappings that CRIU was told not to be executable (shim_unfit)
+ *	               wiped-PID   "START-END": where `wipes` is, all mappings that a child finds empty
  *	               hidden-PID  "START-END[ lo]": private mappings whose pages it hid from CRIU; locked ones
  *	               signals     struct shim_signal, one after the other: what waits when CRIU lets a thread go
  */
@@ -31,6 +33,7 @@
 #define SHIM_IDMAP  "pmigrate-idmap-"
 
 #define SHIM_SIGNALS "signals"
+#define SHIM_WIPES   "wipes"
 
 /*
  * In the flags of a mapping in the images: memory that is only reserved.  CRIU maps all private memory writable first, and

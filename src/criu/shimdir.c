@@ -232,6 +232,21 @@ int shimdir_noexec(int dir, pid_t pid, struct pageset *out, struct err *e)
 	return list_of(dir, "noexec", pid, out, &none, e);
 }
 
+int shimdir_want_wiped(int dir, struct err *e)
+{
+	return file_replace(dir, SHIM_WIPES, "", 0, 0600, e);
+}
+
+int shimdir_wiped(int dir, pid_t pid, struct pageset *out, struct err *e)
+{
+	own_pageset struct pageset none = PAGESET_INIT;
+	own_free char *name = xasprintf("wiped-%d", (int)pid);
+
+	if (faccessat(dir, name, F_OK, 0) < 0)
+		return err_set(e, ERR_PROTO, "the preload library has not told what a child of process %d finds empty", (int)pid);
+	return list_of(dir, "wiped", pid, out, &none, e);
+}
+
 int shimdir_signals(int dir, struct shim_signal **out, size_t *n, struct err *e)
 {
 	char *data = NULL;

@@ -66,6 +66,12 @@ int shimdir_hidden(int dir, pid_t pid, struct pageset *out, struct pageset *lock
 /* After the dump: which mappings CRIU was told not to be executable. */
 int shimdir_noexec(int dir, pid_t pid, struct pageset *out, struct err *e);
 
+/* CRIU before 4.2 loses MADV_WIPEONFORK and MAP_DROPPABLE, by which a child has no random numbers of its parent's: the library
+ * shall tell of them.  Before the dump. */
+int shimdir_want_wiped(int dir, struct err *e);
+/* After the dump: which mappings a child of that process finds empty.  Fails when it has not told. */
+int shimdir_wiped(int dir, pid_t pid, struct pageset *out, struct err *e);
+
 /* After the dump: the signals that waited at its end; the caller's. */
 int shimdir_signals(int dir, struct shim_signal **out, size_t *n, struct err *e);
 

@@ -13,6 +13,7 @@
 #include "base/prio.h"
 #include "criu/mountnotes.h"
 #include "criu/obstacles.h"
+#include "criu/version.h"
 #include "mem/converge.h"
 #include "mem/serve.h"
 #include "move/fault.h"
@@ -70,10 +71,13 @@ static size_t obstacles_blocking(const struct obstacles *obs)
  * What cannot be moved.  The processes go on while they are looked at: a connection that just ends
  * looks like one to the outside.  So an obstacle is one that is still there a moment later.
  */
-static int look_for_obstacles(struct obstacles *obs, const struct ct_parts *parts, struct err *e)
+static int look_for_obstacles(struct obstacles *obs, const struct source *s, const struct ct_parts *parts, struct err *e)
 {
+	const struct facts *there = &s->opened.facts;
+	const unsigned lacks = criu_lacks(s->here.criu_version, s->here.kernel) | criu_lacks(there->criu_version, there->kernel);
+
 	for (int i = 0;; i++) {
-		if (obstacles_find(obs, parts->init, parts->freezer, e) < 0)
+		if (obstacles_find(obs, parts->init, parts->freezer, lacks, e) < 0)
 			return -1;
 		if (!obstacles_blocking(obs) || i == LOOKS - 1)
 			return 0;
@@ -87,7 +91,7 @@ static int refuse_obstacles(struct source *s, uint64_t *ghost_max, struct err *e
 {
 	own_obstacles struct obstacles obs = OBSTACLES_INIT;
 
-	if (look_for_obstacles(&obs, &s->online.parts, e) < 0)
+	if (look_for_obstacles(&obs, s, &s->online.parts, e) < 0)
 		return -1;
 	for (size_t i = 0; i < obs.n; i++) {
 		own_free char *text = obs.v[i].blocks ? obstacle_text(&obs.v[i]) : NULL;
@@ -115,7 +119,7 @@ int online_check(struct source *s, struct findings *found, struct err *e)
 		return 0;
 	}
 	if (s->ops->parts(&s->ct, &parts, e) < 0 ||
-	    look_for_obstacles(&obs, &parts, e) < 0)
+	    look_for_obstacles(&obs, s, &parts, e) < 0)
 		return -1;
 	for (size_t i = 0; i < obs.n; i++) {
 		own_free char *text = obstacle_text(&obs.v[i]);

@@ -184,40 +184,40 @@ static void check_modules(const struct ask *a)
 			      "file systems and modules in use are there");
 }
 
-static char *criu_text(uint32_t v)
-{
-	return v % 100 ? xasprintf("%u.%u.%u", v / 10000, v / 100 % 100, v % 100) :
-			 xasprintf("%u.%u", v / 10000, v / 100 % 100);
-}
-
 /* The version first: what an old one says of this kernel helps nobody.  May it be used? */
 static bool check_criu_end(const struct ask *a, const struct facts *f)
 {
 	own_free char *hint = xasprintf(CRIU_HINT ", or leave --online out", f->hostname);
-	own_free char *version = criu_text(f->criu_version);
+	own_free char *missing = xasprintf(CRIU_MISSING_HINT ", or leave --online out", f->hostname, f->hostname);
+	own_free char *version = criu_version_text(f->criu_version);
+	const char *refusal = criu_refusal(f->criu_version, f->kernel);
+	const char *less = criu_difference(criu_lacks(f->criu_version, f->kernel));
 	bool unwell = f->criu_problem && *f->criu_problem;
 
 	if (!f->criu_version && unwell)
 		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, hint,
 			      "CRIU on %s does not start: %s", f->hostname, f->criu_problem);
 	else if (!f->criu_version)
-		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, hint, "%s has no CRIU",
+		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, missing, "%s has no CRIU",
 			      f->hostname);
-	else if (f->criu_version < CRIU_OLDEST)
+	else if (refusal)
 		findings_fail(a->out, a->j, 0, false, "criu", ERR_UNSUPPORTED, hint,
-			      "CRIU %s on %s is too old: " CRIU_WANTED " is needed", version, f->hostname);
+			      "CRIU %s on %s (kernel %s) is too old: %s", version, f->hostname, f->kernel, refusal);
 	else if (unwell)
 		findings_fail(a->out, a->j, NODEPS_CAPABILITIES, false, "criu",
 			      ERR_UNSUPPORTED, "see `criu check` there", "CRIU %s on %s: %s", version,
 			      f->hostname, f->criu_problem);
+	else if (less)
+		findings_note(a->out, FINDING_NOTE, "criu", "with CRIU %s on %s, other than with 4.2, %s", version, f->hostname, less);
 	else
 		findings_note(a->out, FINDING_PASS, "criu", "CRIU %s on %s", version, f->hostname);
-	return f->criu_version >= CRIU_OLDEST;
+	return f->criu_version && !refusal;
 }
 
 static void check_criu(const struct ask *a)
 {
 	uint32_t here = a->here->criu_version, there = a->there->criu_version;
+	own_free char *ours = criu_version_text(here), *theirs = criu_version_text(there);
 
 	if (!a->n->online)
 		return;
@@ -226,11 +226,9 @@ static void check_criu(const struct ask *a)
 	if (there < here)
 		findings_fail(a->out, a->j, NODEPS_CPT_IMAGE_VERSION, false,
 			      "cpt_image_version", ERR_CPT_VERSION, "install the same CRIU there",
-			      "%s has CRIU %u.%u, older than %u.%u here", there_name(a),
-			      there / 10000, there / 100 % 100, here / 10000, here / 100 % 100);
+			      "%s has CRIU %s, older than %s here", there_name(a), theirs, ours);
 	else
-		findings_note(a->out, FINDING_PASS, "cpt_image_version", "CRIU %u.%u and %u.%u",
-			      here / 10000, here / 100 % 100, there / 10000, there / 100 % 100);
+		findings_note(a->out, FINDING_PASS, "cpt_image_version", "CRIU %s and %s", ours, theirs);
 }
 
 static void check_cpu(const struct ask *a)

@@ -224,7 +224,7 @@ static void take_criu(struct facts *f)
 	int version = 0;
 
 	f->criu_version = criu_version(NULL, &version, &e) == 0 && version > 0 ? (uint32_t)version : criu_says();
-	if (f->criu_version >= CRIU_OLDEST && e.code == ERR_NONE)
+	if (!criu_refusal(f->criu_version, f->kernel) && e.code == ERR_NONE)
 		spawn_run(spawn_argv("criu", "check"), CRIU_CHECK_MS, &e);
 	f->criu_problem = xstrdup(spawn_has("criu") ? e.msg : "");
 }

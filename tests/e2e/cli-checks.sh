@@ -147,7 +147,7 @@ online 57
 expect_out 'failed: criu: b has no CRIU'
 expect_out 'run pmigrate-criu on b'
 online 57 -f
-for version in 3.17.1 4.1; do
+while read -r version why <&3; do
 	put b /usr/sbin/criu <<-END
 		#!/bin/sh
 		[ "\$1" != --version ] || { echo "Version: $version"; exit 0; }
@@ -155,9 +155,20 @@ for version in 3.17.1 4.1; do
 	END
 	on b chmod 755 /usr/sbin/criu
 	online 57
-	expect_out "failed: criu: CRIU $version on b is too old: CRIU 4.2 or newer is needed\$"
+	expect_out "failed: criu: CRIU $version on b .kernel $(uname -r). is too old: it $why"
+	expect_out 'run pmigrate-criu on b: it installs CRIU 4.2 or newer'
 	expect_no_out 'vDSO'
-done
+done 3<<-END
+	3.17.1 cannot hold restored processes until the switch
+	4.0 loses ambient capabilities
+	4.1 restores mounts with another propagation
+END
+put b /usr/sbin/criu <<'END'
+#!/bin/sh
+echo "criu: error while loading shared libraries: libnet.so.1: cannot open shared object file: No such file or directory" >&2; exit 127
+END
+online 57
+expect_out 'failed: criu: CRIU on b does not start: .*libnet.so.1: cannot open'
 put b /usr/sbin/criu <<<'garbage'
 online 57
 expect_out 'failed: criu: CRIU on b does not start: '

@@ -142,6 +142,11 @@ static void no_criu_here(struct bed *b) { b->here.criu_version = 0; }
 static void criu_unwell(struct bed *b) { replace(&b->there.criu_problem, "no memfd"); }
 static void criu_stuck(struct bed *b) { b->there.criu_version = 0; replace(&b->there.criu_problem, "killed"); }
 static void criu_old(struct bed *b) { b->there.criu_version = 31701; replace(&b->there.criu_problem, "vdso"); }
+static void criu_new_kernel(struct bed *b)
+{
+	b->here.criu_version = 40101;
+	replace(&b->here.kernel, "6.16.1");
+}
 static void criu_older(struct bed *b) { b->here.criu_version = 40300; }
 static void no_cpu(struct bed *b) { words(&b->n.cpu_flags, "avx512f avx fpu"); }
 static void other_cgroup(struct bed *b) { b->there.cgroup = CGROUP_HYBRID; }
@@ -187,6 +192,7 @@ static const struct {
 	{ criu_unwell, "criu", ERR_UNSUPPORTED, NODEPS_CAPABILITIES, false, true },
 	{ criu_stuck, "criu", ERR_UNSUPPORTED, 0, false, true },
 	{ criu_old, "criu", ERR_UNSUPPORTED, 0, false, true },
+	{ criu_new_kernel, "criu", ERR_UNSUPPORTED, 0, false, true },
 	{ criu_older, "cpt_image_version", ERR_CPT_VERSION, NODEPS_CPT_IMAGE_VERSION, false,
 	  true },
 	{ no_cpu, "cpu_check", ERR_CPU, NODEPS_CPU_CHECK, true, true },
@@ -276,6 +282,48 @@ static void test_each_check(void **state)
 		assert_false(findings_nostart(&f));
 		bed_fini(&b);
 	}
+}
+
+static size_t count_of(const struct findings *f, enum finding_level level, const char *text)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < f->n; i++)
+		n += f->item[i].level == level && strstr(f->item[i].text, text);
+	return n;
+}
+
+/* Four different things to tell a user, and one to go on with. */
+static void test_criu_is_named(void **state)
+{
+	struct bed b;
+	own_findings struct findings f = FINDINGS_INIT;
+
+	(void)state;
+	bed_init(&b);
+	b.here.criu_version = b.there.criu_version = 40101; /* Debian 13's own, on its own kernel */
+	check_all(&b.j, &b.n, &b.here, &b.there, &f);
+	assert_null(only(&f, "criu"));
+	assert_int_equal(count_of(&f, FINDING_NOTE, "with CRIU 4.1.1 on a, other than with 4.2, sockets of ping"), 1);
+	assert_int_equal(count_of(&f, FINDING_NOTE, "with CRIU 4.1.1 on b,"), 1);
+	assert_int_equal(count_of(&f, FINDING_PASS, "CRIU 4.1.1 and 4.1.1"), 1);
+	findings_fini(&f);
+	b.there.criu_version = 40200; /* to a newer one */
+	check_all(&b.j, &b.n, &b.here, &b.there, &f);
+	assert_null(only(&f, "criu"));
+	findings_fini(&f);
+	replace(&b.here.kernel, "6.18.1");
+	check_all(&b.j, &b.n, &b.here, &b.there, &f);
+	assert_int_equal(count_of(&f, FINDING_FAIL, "CRIU 4.1.1 on a (kernel 6.18.1) is too old: it cannot save network sockets"), 1);
+	findings_fini(&f);
+	b.here.criu_version = 0;
+	check_all(&b.j, &b.n, &b.here, &b.there, &f);
+	assert_int_equal(count_of(&f, FINDING_FAIL, "a has no CRIU"), 1);
+	findings_fini(&f);
+	replace(&b.here.criu_problem, "criu: error while loading shared libraries: libnet.so.1");
+	check_all(&b.j, &b.n, &b.here, &b.there, &f);
+	assert_int_equal(count_of(&f, FINDING_FAIL, "CRIU on a does not start: criu: error while loading shared libraries: libnet.so.1"), 1);
+	bed_fini(&b);
 }
 
 /* All at once; the first in the manual's order gives the code. */
@@ -476,6 +524,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_all_pass),
 		cmocka_unit_test(test_each_check),
+		cmocka_unit_test(test_criu_is_named),
 		cmocka_unit_test(test_all_at_once),
 		cmocka_unit_test(test_stopped),
 		cmocka_unit_test(test_kept_area_needs_less_room),

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 #include <cmocka.h>
@@ -528,6 +529,11 @@ static void only_what_is_reserved_is_marked(int images)
 	assert_int_equal(mm_read(images, "mm-5.img", &mm, NULL), 0);
 	for (size_t i = 0; i < mm->n_vmas; i++)
 		assert_int_equal(!!(mm->vmas[i]->prot & 4), i == 3);
+	img__mm__free_unpacked(mm, NULL);
+	assert_int_equal(mm_set_wiped(images, "mm-5.img", &one, NULL), 0);
+	assert_int_equal(mm_read(images, "mm-5.img", &mm, NULL), 0);
+	for (size_t i = 0; i < mm->n_vmas; i++)
+		assert_int_equal(mm->vmas[i]->has_madv ? mm->vmas[i]->madv : 0, i == 3 ? 1u << MADV_WIPEONFORK : 0);
 	img__mm__free_unpacked(mm, NULL);
 }
 

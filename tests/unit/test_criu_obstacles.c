@@ -13,6 +13,7 @@
 
 #include "base/own.h"
 #include "criu/obstacles.h"
+#include "criu/version.h"
 
 static void links(void **state)
 {
@@ -34,11 +35,16 @@ static void links(void **state)
 static void sockets(void **state)
 {
 	(void)state;
-	assert_null(obstacle_of_socket("TCP"));
-	assert_null(obstacle_of_socket("UNIX-STREAM"));
-	assert_non_null(strstr(obstacle_of_socket("MPTCP")->remedy, "multipathtcp"));
-	assert_true(obstacle_of_socket("SCTP")->blocks);
-	assert_true(obstacle_of_socket("AF_VSOCK")->blocks);
+	assert_null(obstacle_of_socket("TCP", 0));
+	assert_null(obstacle_of_socket("UNIX-STREAM", 0));
+	assert_non_null(strstr(obstacle_of_socket("MPTCP", 0)->remedy, "multipathtcp"));
+	assert_true(obstacle_of_socket("SCTP", 0)->blocks);
+	assert_true(obstacle_of_socket("AF_VSOCK", 0)->blocks);
+	assert_null(obstacle_of_socket("PING", 0));
+	assert_null(obstacle_of_socket("PINGv6", CRIU_LACKS_WIPE));
+	assert_true(obstacle_of_socket("PING", CRIU_LACKS_PING)->blocks);
+	assert_true(obstacle_of_socket("PINGv6", CRIU_LACKS_PING | CRIU_LACKS_WIPE)->blocks);
+	assert_null(obstacle_of_socket("UDP", CRIU_LACKS_PING));
 }
 
 static void members(void **state)
@@ -153,7 +159,7 @@ static void we_have_one(void **state)
 	bool seen = false;
 
 	(void)state;
-	assert_int_equal(obstacles_find(&o, getpid(), "/nowhere", &e), 0);
+	assert_int_equal(obstacles_find(&o, getpid(), "/nowhere", 0, &e), 0);
 	assert_int_equal(o.nr_tasks, 1);
 	for (size_t i = 0; i < o.n; i++) {
 		own_free char *text = obstacle_text(&o.v[i]);
@@ -164,7 +170,7 @@ static void we_have_one(void **state)
 	assert_int_equal(seen, sk >= 0);
 	if (sk >= 0)
 		close(sk);
-	assert_int_equal(obstacles_find(&o, 999999999, "/nowhere", &e), -1);
+	assert_int_equal(obstacles_find(&o, 999999999, "/nowhere", 0, &e), -1);
 }
 
 int main(void)
