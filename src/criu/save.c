@@ -291,6 +291,11 @@ void save_frozen(struct save *s, const struct procs *p)
 		memcpy(s->proc, p->v, p->n * sizeof(*p->v));
 }
 
+int save_forget(struct save *s)
+{
+	return (int)watches_forget(&s->watches);
+}
+
 int save_let_run_on(struct save *s, struct err *e)
 {
 	call_notes_take(&s->notes, s->proc, s->n_procs);

@@ -92,6 +92,9 @@ int save_thaw(struct save *s, struct err *e);
 /* Frozen: which processes the container has.  Without it their calls and timers are not mended. */
 void save_frozen(struct save *s, const struct procs *p);
 
+/* Frozen: lets go of watched files that are removed now (criu/watches.h); returns how many: their watchers are told when they run on. */
+int save_forget(struct save *s);
+
 /* Thaws, to freeze again in a moment. */
 int save_let_run_on(struct save *s, struct err *e);
 

@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -135,6 +136,33 @@ void watches_hold(struct watches *w, pid_t init, const char *cgroup, const char 
 		read_descriptors(h, procs.v[i].pid);
 	search(h, root, 0);
 	log_debug("%zu watched files are held, %zu were not found", w->n, h->n);
+}
+
+/* "/a/b (deleted)", as the kernel writes the path of what has none any more. */
+static bool watch_is_gone(int fd)
+{
+	static const char gone[] = " (deleted)";
+	own_free char *link = xasprintf("/proc/self/fd/%d", fd);
+	own_free char *path = xmalloc(PATH_MAX);
+	ssize_t n = readlink(link, path, PATH_MAX);
+	const ssize_t len = sizeof(gone) - 1;
+
+	return n > len && memcmp(path + n - len, gone, (size_t)len) == 0;
+}
+
+size_t watches_forget(struct watches *w)
+{
+	const size_t had = w->n;
+
+	for (size_t i = 0; i < w->n;) {
+		if (!watch_is_gone(w->fd[i])) {
+			i++;
+			continue;
+		}
+		close(w->fd[i]);
+		w->fd[i] = w->fd[--w->n];
+	}
+	return had - w->n;
 }
 
 void watches_release(struct watches *w)

@@ -5,6 +5,9 @@
  * The kernel tells of a watch only the inode.  CRIU opens that by its handle and asks for the path (criu/fsnotify.c); once
  * memory was short nobody may know a file's name, and CRIU 4.2 then saves the handle, which means nothing at the
  * destination.  So each watched file is looked up before the freeze and held open until the dump is over.
+ *
+ * A watch ends with its file.  What is removed in the meantime lives on as long as we hold it, and its watch, which nobody can
+ * restore: so it is let go of in the freeze (watches_forget), and the program that runs on for a moment is told.
  */
 #ifndef CRIU_WATCHES_H
 #define CRIU_WATCHES_H
@@ -27,6 +30,9 @@ struct watches {
  */
 void watches_hold(struct watches *w, pid_t init, const char *cgroup, const char *rootfs);
 void watches_release(struct watches *w);
+
+/* Lets go of those that have lost their name since; returns how many. */
+size_t watches_forget(struct watches *w);
 
 /* The next watch of an fdinfo text ("inotify wd:1 ino:2afe sdev:100001 mask:…"): its inode when it is on `dev`, else 0;
  * *at goes on behind it, NULL at the end.  Pure. */

@@ -96,7 +96,12 @@ static int unfinished(struct source *s, const char **what, struct err *e)
 {
 	int n = backlog_count(&s->online.backlog, what, e);
 
-	if (n != 0 || !vfork_waits(s->pids, s->n_pids))
+	if (n != 0)
+		return n;
+	n = save_forget(s->online.save);
+	if (n > 0)
+		*what = "a removed file that somebody watches";
+	if (n > 0 || !vfork_waits(s->pids, s->n_pids))
 		return n;
 	*what = "a program that is being started";
 	return 1;

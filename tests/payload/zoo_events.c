@@ -5,6 +5,7 @@
 #include <sys/eventfd.h>
 #include <sys/fanotify.h>
 #include <sys/inotify.h>
+#include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -124,6 +125,50 @@ static int inotify_check(void)
 	return expect_event(wd_file, IN_ATTRIB);
 }
 
+/* ---- inotify on a file that is replaced all the time: its watch ends with it, at any moment of a move ---- */
+
+static volatile int *replaced; /* how often; -1: an error */
+
+static int replace(int ino)
+{
+	char events[4096];
+	int fd = file_with("replaced.new", "anew");
+
+	if (fd < 0 || close(fd) < 0 || rename("replaced.new", "replaced") < 0 ||
+	    inotify_add_watch(ino, "replaced", IN_MODIFY | IN_ATTRIB) < 0)
+		return -1;
+	while (read(ino, events, sizeof(events)) > 0)
+		;
+	usleep(1000);
+	return errno == EAGAIN ? 0 : -1;
+}
+
+static int replaced_make(void)
+{
+	int fd = inotify_init1(IN_NONBLOCK);
+
+	replaced = mmap(NULL, sizeof(*replaced), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	NEED(fd >= 0 && replaced != MAP_FAILED, "inotify");
+	if (fork() == 0) {
+		while (replace(fd) == 0)
+			++*replaced;
+		*replaced = -1;
+		_exit(1);
+	}
+	close(fd);
+	return 0;
+}
+
+static int replaced_check(void)
+{
+	const int before = *replaced;
+
+	for (int i = 0; i < 200 && *replaced == before; i++)
+		usleep(10000);
+	NEED(*replaced > before, "the watched file is not replaced any more (%d, %d)", before, *replaced);
+	return 0;
+}
+
 /* ---- fanotify ---- */
 
 static int fan;
@@ -231,6 +276,7 @@ const struct animal zoo_events[] = {
 	{ "eventfd", eventfd_make, eventfd_check },
 	{ "epoll", epoll_make, epoll_check },
 	{ "inotify", inotify_make, inotify_check },
+	{ "inotify-replaced", replaced_make, replaced_check },
 	{ "fanotify", fanotify_make, fanotify_check },
 	{ "signalfd", signalfd_make, signalfd_check },
 	{ "pidfd", pidfd_make, pidfd_check },
