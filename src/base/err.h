@@ -8,7 +8,7 @@
  *
  * Four number spaces never mix: errno (sys), what the caller can do
  * (enum err_code, here), the wire's codes (wire/proto.h) and exit codes
- * (cli/exit.h); each pair has one mapping function.
+ * (base/exit.h); each pair has one mapping function.
  */
 #ifndef BASE_ERR_H
 #define BASE_ERR_H

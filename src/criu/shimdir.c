@@ -17,7 +17,7 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "config.h"
-#include "criu/imgdir.h"
+#include "criu/image/imgdir.h"
 
 enum { HIDDEN_MAX = 16 << 20, GATE_MS = 60000 };
 

@@ -16,7 +16,7 @@
 
 #include "base/err.h"
 #include "base/strv.h"
-#include "criu/shim_text.h"
+#include "criu/shim/text.h"
 #include "mem/maps.h"
 #include "mem/pageset.h"
 

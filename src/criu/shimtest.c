@@ -20,7 +20,7 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "criu/dump.h"
-#include "criu/imgdir.h"
+#include "criu/image/imgdir.h"
 #include "criu/shimdir.h"
 
 #define NOTE_DIR "/run/pmigrate"

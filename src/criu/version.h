@@ -15,8 +15,8 @@
 
 /* What a version that may be used lacks; somebody else sees to it. */
 enum criu_lack {
-	CRIU_LACKS_PING = 1 << 0, /* sockets of ping: an obstacle, named before (criu/obstacles.h) */
-	CRIU_LACKS_WIPE = 1 << 1, /* MADV_WIPEONFORK and MAP_DROPPABLE come back as usual memory: mended (criu/save.h) */
+	CRIU_LACKS_PING = 1 << 0, /* sockets of ping: an obstacle, named before (criu/check/obstacles.h) */
+	CRIU_LACKS_WIPE = 1 << 1, /* MADV_WIPEONFORK and MAP_DROPPABLE come back as usual memory: mended (criu/save/save.h) */
 };
 
 /* Why live moves do not work with this one on this kernel ("it loses …"), or NULL: they do. */

@@ -8,8 +8,8 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "engine/conf.h"
-#include "engine/libvirt.h"
-#include "engine/vz.h"
+#include "engine/libvirt/libvirt.h"
+#include "engine/vz/vz.h"
 
 const struct engine_ops *const engines[] = { &vz_engine, NULL };
 

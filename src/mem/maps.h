@@ -23,7 +23,7 @@ enum map_kind {
 	MAP_KIND_ANON,	      /* private anonymous, heap and stacks too: every page */
 	MAP_KIND_FILE,	      /* private mapping of a file: only pages that were written (CoW) */
 	MAP_KIND_SHM,	      /* shared, on the kernel's own shm mount: anonymous shared memory,
-			       * memfd, SysV: sent once per object, see mem/shm.h */
+			       * memfd, SysV: sent once per object, see mem/track/shm.h */
 	MAP_KIND_SHARED_FILE, /* shared mapping of a file with a path: the tree mover's work */
 	MAP_KIND_HUGETLB,     /* huge pages: dumped by CRIU, whole, in the freeze */
 	MAP_KIND_DEVICE,      /* memory of a device (VmFlags io or pf): CRIU decides */

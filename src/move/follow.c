@@ -4,7 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "mem/serve.h"
+#include "mem/track/serve.h"
 #include "move/remote.h"
 #include "move/streams.h"
 

@@ -4,7 +4,7 @@
  * pmigrate was killed: until the destination has all memory.
  *
  *	ASK commit ──▶ committed, its agent lives
- *	  lazy: agent --join ──▶ what it lacks, from the frozen container (mem/serve.h)
+ *	  lazy: agent --join ──▶ what it lacks, from the frozen container (mem/track/serve.h)
  *	ASK commit ──▶ done
  *
  * Needs nothing but the journal and the frozen container.  The container there waits for

@@ -16,11 +16,11 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
-#include "move/guard.h"
+#include "commit/guard.h"
 #include "move/recover.h"
 #include "move/step.h"
-#include "tree/recv.h"
-#include "tree/send.h"
+#include "tree/recv/recv.h"
+#include "tree/send/send.h"
 
 struct local {
 	const struct job *job;

@@ -10,7 +10,7 @@
 #define MOVE_LOCAL_H
 
 #include "base/err.h"
-#include "move/origin.h"
+#include "commit/origin.h"
 #include "plan/event.h"
 #include "plan/job.h"
 

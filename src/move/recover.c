@@ -8,11 +8,11 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "move/dest.h"
+#include "commit/dest.h"
+#include "commit/origin.h"
 #include "move/follow.h"
 #include "move/local.h"
 #include "move/move.h"
-#include "move/origin.h"
 #include "move/remote.h"
 
 enum { GUARD_MS = 30000, ASK_MS = 9000, FOLLOW_MS = 20000 };

@@ -11,16 +11,16 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "commit/guard.h"
+#include "commit/origin.h"
 #include "engine/engine.h"
-#include "move/guard.h"
-#include "move/origin.h"
+#include "move/online/state.h"
 #include "move/remote.h"
 #include "move/streams.h"
-#include "move/online_state.h"
 #include "plan/event.h"
 #include "plan/facts.h"
 #include "plan/need.h"
-#include "tree/send.h"
+#include "tree/send/send.h"
 
 struct vm_live;
 

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "move/online_source.h"
+#include "move/online/source.h"
 #include "plan/gather.h"
 #include "plan/predict.h"
 #include "wire/proto.h"

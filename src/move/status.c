@@ -12,9 +12,9 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "base/parse.h"
-#include "engine/vz_kept.h"
+#include "commit/journal.h"
+#include "engine/vz/kept.h"
 #include "host/space.h"
-#include "move/journal.h"
 #include "move/live.h"
 #include "move/move.h"
 

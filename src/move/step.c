@@ -5,8 +5,8 @@
 
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/log.h"
-#include "move/fault.h"
 
 bool steps_valid(const struct step *list)
 {

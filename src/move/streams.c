@@ -14,7 +14,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
-#include "move/journal.h"
+#include "commit/journal.h"
 #include "wire/link.h"
 #include "wire/proto.h"
 

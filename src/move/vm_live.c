@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
-#include "engine/libvirt.h"
+#include "engine/libvirt/libvirt.h"
 #include "wire/proto.h"
 
 #define WAYS_GREETING "pmigrate-ways"

@@ -2,7 +2,7 @@
 /*
  * plan/job.h - what the user wants: the command line, understood.
  *
- * Plain data, filled by cli/options.c, checked by plan/, carried out by
+ * Plain data, filled by pmigrate/options.c, checked by plan/, carried out by
  * move/.  Nothing in it is a descriptor or a function.
  */
 #ifndef PLAN_JOB_H

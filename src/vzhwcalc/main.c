@@ -18,11 +18,11 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "base/parse.h"
+#include "config.h"
 #include "vzhwcalc/probe.h"
 #include "vzhwcalc/quota.h"
 #include "vzhwcalc/scan.h"
 #include "vzhwcalc/text.h"
-#include "config.h"
 
 enum { WALK_SECONDS = 120, SAMPLES_WANTED = 100, PERIOD_MIN_MS = 1000, PERIOD_MAX_MS = 300000 };
 

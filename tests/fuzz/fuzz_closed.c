@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "host/closed.h"
+#include "net/traffic/closed.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

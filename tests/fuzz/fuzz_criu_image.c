@@ -4,13 +4,13 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "criu/alarms.h"
-#include "criu/calls.h"
-#include "criu/image.h"
+#include "criu/carry/sockopts.h"
+#include "criu/carry/tasks.h"
+#include "criu/image/image.h"
 #include "criu/mounts.h"
-#include "criu/save.h"
-#include "criu/sockopts.h"
-#include "criu/tasks.h"
+#include "criu/save/alarms.h"
+#include "criu/save/calls.h"
+#include "criu/save/save.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

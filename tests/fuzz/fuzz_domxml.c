@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "engine/domxml.h"
+#include "engine/libvirt/domxml.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

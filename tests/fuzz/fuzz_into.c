@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "engine/disk/vmdisk.h"
 #include "engine/dist.h"
-#include "engine/vmdisk.h"
-#include "engine/vz_boot.h"
+#include "engine/vz/run/boot.h"
 #include "plan/into.h"
 #include "plan/restrict.h"
 

@@ -5,7 +5,7 @@
 
 #include "base/own.h"
 #include "mem/msg.h"
-#include "mem/store.h"
+#include "mem/store/store.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

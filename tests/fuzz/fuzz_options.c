@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "cli/options.h"
+#include "pmigrate/options.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

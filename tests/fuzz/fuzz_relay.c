@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "cli/relay.h"
+#include "pmigrate/relay.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -12,8 +12,8 @@
 #include <sys/types.h>
 
 #include "mem/send.h"
-#include "mem/store.h"
-#include "mem/track.h"
+#include "mem/store/store.h"
+#include "mem/track/track.h"
 #include "wire/peer.h"
 
 enum { BED_STREAMS = 4 };

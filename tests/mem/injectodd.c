@@ -25,7 +25,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
-#include "mem/inject.h"
+#include "mem/inject/inject.h"
 
 enum {
 	BOUND_MS = 8000, /* for one answer: 2 s and what a loaded machine adds */

@@ -30,7 +30,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/own.h"
-#include "mem/inject.h"
+#include "mem/inject/inject.h"
 
 enum { TIMES = 20 };
 

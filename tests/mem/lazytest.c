@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * tests/mem/lazytest.c - the userfaultfd server (mem/lazy.h) against a program that does
+ * tests/mem/lazytest.c - the userfaultfd server (mem/lazy/lazy.h) against a program that does
  * while it is being filled whatever could fool it: faults from several threads, madvise,
  * mremap, munmap, fork; every page is checked.  CRIU's side of the protocol is played here.
  *
@@ -36,9 +36,9 @@
 #include "base/own.h"
 #include "base/path.h"
 #include "bed.h"
-#include "mem/lazy.h"
+#include "mem/lazy/lazy.h"
 #include "mem/maps.h"
-#include "mem/serve.h"
+#include "mem/track/serve.h"
 
 #define MIB	 (UINT64_C(1) << 20)
 #define A	 UINT64_C(0x200000000000) /* all data */

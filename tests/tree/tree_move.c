@@ -28,8 +28,8 @@
 
 #include "base/own.h"
 #include "base/spawn.h"
-#include "tree/recv.h"
-#include "tree/send.h"
+#include "tree/recv/recv.h"
+#include "tree/send/send.h"
 #include "wire/peer.h"
 #include "wire/proto.h"
 

@@ -15,15 +15,15 @@
 
 #include "base/file.h"
 #include "base/own.h"
-#include "criu/image.h"
-#include "criu/imgdir.h"
-#include "criu/mm.h"
-#include "criu/revive_img.h"
+#include "criu/image/image.h"
+#include "criu/image/imgdir.h"
+#include "criu/image/mm.h"
+#include "criu/revive/img.h"
 #include "criu/rpc.h"
-#include "criu/shim_text.h"
+#include "criu/save/watches.h"
 #include "criu/shimdir.h"
-#include "criu/watches.h"
-#include "mem/store.h"
+#include "criu/shim/text.h"
+#include "mem/store/store.h"
 #include "wire/proto.h"
 
 static struct pagemap example(void)

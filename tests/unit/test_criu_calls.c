@@ -12,12 +12,12 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/alarms.h"
-#include "criu/calls.h"
-#include "criu/cores.h"
-#include "criu/image.h"
-#include "criu/imgdir.h"
-#include "criu/shim_calls.h"
+#include "criu/image/cores.h"
+#include "criu/image/image.h"
+#include "criu/image/imgdir.h"
+#include "criu/save/alarms.h"
+#include "criu/save/calls.h"
+#include "criu/shim/calls.h"
 
 enum { IP = 0x401000, SP = 0x7ffd1000 };
 

@@ -12,7 +12,8 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/obstacles.h"
+#include "criu/carry/groups.h"
+#include "criu/check/obstacles.h"
 #include "criu/version.h"
 
 static void links(void **state)
@@ -105,15 +106,15 @@ static void groups(void **state)
 		"4    eth0            ff0200000000000000000001ff000002     1 00000004 0",
 		"4    eth0            ff02", "4    eth0            x     1",
 	};
-	own_free char *four = obstacle_group("\t\t\t\t550700E0     1 0:00000000\t\t0");
+	own_free char *four = groups_of_line("\t\t\t\t550700E0     1 0:00000000\t\t0");
 	own_free char *six =
-		obstacle_group("1    lo              ff050000000000000000000000000055     1 00000004 0");
+		groups_of_line("1    lo              ff050000000000000000000000000055     1 00000004 0");
 
 	(void)state;
 	assert_string_equal(four, "224.0.7.85");
 	assert_string_equal(six, "ff05::55");
 	for (size_t i = 0; i < array_len(of_kernel); i++)
-		assert_null(obstacle_group(of_kernel[i]));
+		assert_null(groups_of_line(of_kernel[i]));
 }
 
 static void timers(void **state)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* criu/pairs.h: which of two connected unix sockets comes later in files.img. */
+/* criu/save/pairs.h: which of two connected unix sockets comes later in files.img. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/pairs.h"
+#include "criu/save/pairs.h"
 
 enum { FIRST = 70, SECOND = 80, LISTENER = 90, FLYING = 100 };
 

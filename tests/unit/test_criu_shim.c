@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/shim_text.h"
+#include "criu/shim/text.h"
 
 static const char smaps[] =
 	"1000-2000 r-xp 00000000 fe:00 12   /bin/a b\n"

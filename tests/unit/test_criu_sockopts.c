@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* criu/sockopts.h: options and owner of a socket of ours are read, travel, and are given to a new one. */
+/* criu/carry/sockopts.h: options and owner of a socket of ours are read, travel, and are given to a new one. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/sockopts.h"
+#include "criu/carry/sockopts.h"
 
 static int number(int fd, int level, int name)
 {

@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "criu/tasks.h"
+#include "criu/carry/tasks.h"
 
 static const char nginx[] = "Name\tnginx\nGroups\t\nNoNewPrivs\t1\nMax open files\t1024 4096\nns mnt\t1\ndescriptors\t0c 1p 2p\n";
 

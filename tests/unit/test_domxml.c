@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Unit tests of engine/domxml.c: libvirt's descriptions. */
+/* Unit tests of engine/libvirt/domxml.c: libvirt's descriptions. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,8 +8,8 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "engine/domxml.h"
-#include "engine/libvirt.h"
+#include "engine/libvirt/domxml.h"
+#include "engine/libvirt/libvirt.h"
 
 static const char xml[] =
 	"<?xml version='1.0'?>\n<!-- <domain> -->\n"

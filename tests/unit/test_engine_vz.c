@@ -18,10 +18,10 @@
 #include "base/file.h"
 #include "base/own.h"
 #include "base/path.h"
-#include "engine/vz_boot.h"
-#include "engine/vz_grants.h"
-#include "engine/vz_run.h"
-#include "engine/vz_seccomp.h"
+#include "engine/vz/run/boot.h"
+#include "engine/vz/run/grants.h"
+#include "engine/vz/run/run.h"
+#include "engine/vz/run/seccomp.h"
 
 static void fill(struct ct_desc *d)
 {

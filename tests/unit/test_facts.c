@@ -13,9 +13,9 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "host/addresses.h"
 #include "host/machine.h"
 #include "host/space.h"
+#include "net/addresses.h"
 #include "plan/licence.h"
 #include "plan/tech.h"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* host/backlog.h: unix connections that nobody has accepted, as root, in a network namespace of its own. */
+/* net/traffic/backlog.h: unix connections that nobody has accepted, as root, in a network namespace of its own. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "host/backlog.h"
+#include "net/traffic/backlog.h"
 
 static const struct sockaddr_un name = { .sun_family = AF_UNIX, .sun_path = "\0backlog" };
 

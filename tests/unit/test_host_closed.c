@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Unit tests of host/tcpseg.h and host/closed.h; and, as root in a network namespace of its own: a connection that was
+/* Unit tests of net/traffic/tcpseg.h and net/traffic/closed.h; and, as root in a network namespace of its own: a connection that was
  * closed with much unsent is taken out of the kernel and made again, and its other end gets every byte. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,9 +15,9 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "host/closed.h"
-#include "host/netdev.h"
-#include "host/silence.h"
+#include "net/netdev.h"
+#include "net/traffic/closed.h"
+#include "net/traffic/silence.h"
 
 enum { BYTES = 200000, SOME = 1000 };
 

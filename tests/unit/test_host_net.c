@@ -17,12 +17,12 @@
 
 #include "base/buf.h"
 #include "base/own.h"
-#include "host/announce.h"
-#include "host/probe.h"
-#include "host/ctnet.h"
-#include "host/ip.h"
-#include "host/neighs.h"
-#include "host/netdev.h"
+#include "net/announce.h"
+#include "net/state/ctnet.h"
+#include "net/ip.h"
+#include "net/neighs.h"
+#include "net/netdev.h"
+#include "net/probe.h"
 
 static void test_ip_parse(void **state)
 {

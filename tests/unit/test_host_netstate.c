@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 /*
- * Unit tests of what travels of a network namespace (host/netstate.h, host/flows.h): as root, all that
+ * Unit tests of what travels of a network namespace (net/state/netstate.h, net/traffic/flows.h): as root, all that
  * is made in one is found again in another.
  */
 #include <setjmp.h>
@@ -22,9 +22,9 @@
 
 #include "base/own.h"
 #include "base/spawn.h"
-#include "host/filtertext.h"
-#include "host/flows.h"
-#include "host/netstate.h"
+#include "net/state/filtertext.h"
+#include "net/state/netstate.h"
+#include "net/traffic/flows.h"
 
 #define FROM "/run/netns/from"
 #define TO "/run/netns/to"

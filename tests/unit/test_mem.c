@@ -12,8 +12,8 @@
 #include "base/own.h"
 #include "mem/maps.h"
 #include "mem/msg.h"
-#include "mem/pagebits.h"
 #include "mem/pageset.h"
+#include "mem/store/pagebits.h"
 
 enum { BITS = 300 };
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Soft-dirty bits (mem/soft.h): the text of smaps; on kernels that have the bits, ourselves. */
+/* Soft-dirty bits (mem/track/soft.h): the text of smaps; on kernels that have the bits, ourselves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "mem/soft.h"
+#include "mem/track/soft.h"
 
 static void empty_mappings(void **state)
 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Unit tests of mem/store: random frames against a plain model; hostile frames; shared objects. */
+/* Unit tests of mem/store/store: random frames against a plain model; hostile frames; shared objects. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -13,7 +13,7 @@
 
 #include "base/own.h"
 #include "mem/maps.h"
-#include "mem/store.h"
+#include "mem/store/store.h"
 
 enum { PAGES = 1500, BASE = 0x40000000 }; /* three slots */
 

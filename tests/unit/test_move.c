@@ -13,7 +13,7 @@
 #include "base/cancel.h"
 #include "base/own.h"
 #include "base/path.h"
-#include "move/journal.h"
+#include "commit/journal.h"
 #include "move/msg.h"
 #include "move/step.h"
 

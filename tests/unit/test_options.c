@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cli/options: every spelling, every pair, every refusal; exit codes. */
+/* pmigrate/options: every spelling, every pair, every refusal; exit codes. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,11 +11,11 @@
 
 #include <cmocka.h>
 
+#include "base/exit.h"
 #include "base/file.h"
 #include "base/own.h"
-#include "cli/exit.h"
-#include "cli/options.h"
 #include "plan/event.h"
+#include "pmigrate/options.h"
 
 enum { WORDS_MAX = 32 };
 

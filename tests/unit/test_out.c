@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* cli/out and what stands behind it: every event on every kind of output, the schema of
+/* pmigrate/out and what stands behind it: every event on every kind of output, the schema of
  * --batch, what another server's pmigrate tells, the request to it, bars and pages. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -16,10 +16,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "cli/bar.h"
-#include "cli/out.h"
-#include "cli/relay.h"
-#include "cli/report.h"
+#include "pmigrate/bar.h"
+#include "pmigrate/out.h"
+#include "pmigrate/relay.h"
+#include "pmigrate/report.h"
 
 /* ---- a small JSON Schema validator: what doc/batch-schema.json uses ---------------- */
 

@@ -14,8 +14,8 @@
 #include <cmocka.h>
 
 #include "base/own.h"
+#include "tree/changes/held.h"
 #include "tree/exclude.h"
-#include "tree/held.h"
 #include "tree/known.h"
 #include "tree/leases.h"
 #include "tree/links.h"

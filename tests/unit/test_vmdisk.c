@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-/* Unit tests of engine/vmdisk.c: what libguestfs and libvirt answer. */
+/* Unit tests of engine/disk/vmdisk.c: what libguestfs and libvirt answer. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "engine/vmdisk.h"
+#include "engine/disk/vmdisk.h"
 
 static const char answers[] = "fs\t/dev/sda1\text4\n"
 			      "fs\t/dev/vg/home\txfs\n"
