@@ -196,24 +196,28 @@ def smtp(argument):
 
 def imap(argument):
     """USER: a mailbox that answers and never shrinks.  Dovecot knows its logs by inode number, so a session that was open in a
-    move may be answered NO (pmigrate names it before): then its user logs in again, and that has to be right."""
+    move may be answered NO, or tell what was there before (pmigrate names it before): then its user logs in again, and that has
+    to be right."""
     seen, session = [0], []
 
     def login():
         session[:] = [imaplib.IMAP4(ADDRESS, timeout=LATE_S)]
         session[0].login(argument, "wild")
 
+    def messages():
+        status, data = session[0].select()
+        return int(data[0]) if status == "OK" else -1
+
     def operation(_):
         if not session:
             login()
-        status, data = session[0].select()
-        if status == "NO":
+        n = messages()
+        if n < seen[0]:
             login()
-            status, data = session[0].select()
-        expect(status, "OK")
-        if int(data[0]) < seen[0]:
-            raise Wrong("%s messages, after %d" % (data[0], seen[0]))
-        seen[0] = int(data[0])
+            n = messages()
+        if n < seen[0]:
+            raise Wrong("%d messages, after %d" % (n, seen[0]))
+        seen[0] = n
 
     return operation
 

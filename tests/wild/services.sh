@@ -152,6 +152,17 @@ mail_setup() {
 	chroot "$1" postconf -e 'home_mailbox = Maildir/' 'mydestination = localhost' 'mynetworks = 0.0.0.0/0 [::]/0' 'inet_interfaces = all' 'myhostname = wild.example'
 }
 
+mail_delivered() { # HOST N: at least N messages are in the mailbox, and a new session sees them all
+	local files
+	files=$(inside "$1" find /home/wild/Maildir/new /home/wild/Maildir/cur -type f | wc -l)
+	[ "$files" -ge "$2" ] && inside "$1" doveadm -f flow mailbox status -u wild messages INBOX | grep -qw "messages=$files"
+}
+mail_sound() { # what was accepted has not been lost
+	local n accepted=0
+	for n in $(on c sed -n 's/^smtp:.* operations=\([0-9]*\) .*/\1/p' "$CLIENT/tmp/wild.result"); do accepted=$((accepted + n)); done
+	[ "$accepted" -gt 0 ] && wait_for 60 mail_delivered "$1" "$accepted"
+}
+
 syslog_setup() { # 4 programs log 2,500 lines a second each
 	cat >"$1/usr/local/bin/wild-flood" <<-'END'
 		#!/usr/bin/python3
