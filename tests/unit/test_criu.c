@@ -614,6 +614,40 @@ static void eager_pages_must_be_here(void **state)
 	store_free(store);
 }
 
+/* CRIU 4.2 leaves the old field of shared memory's page counts empty; 4.1.1 reads no other. */
+static void an_older_criu_finds_shared_pages(void **state)
+{
+	own_fd int images = imgdir_open(NULL);
+	const struct hidden_spaces none = HIDDEN_SPACES_INIT;
+	Img__PagemapHead head = IMG__PAGEMAP_HEAD__INIT;
+	Img__PagemapEntry entry = IMG__PAGEMAP_ENTRY__INIT, *back;
+	own_buf struct buf b = BUF_INIT;
+	own_free char *data = NULL;
+	struct image_reader ir;
+	struct image_msg msg;
+	size_t len;
+
+	(void)state;
+	head.pages_id = 3;
+	entry.has_nr_pages = entry.has_flags = true;
+	entry.nr_pages = 5;
+	entry.flags = PAGE_PRESENT;
+	image_put_head(&b, IMAGE_PAGEMAP);
+	image_put(&b, &head.base);
+	image_put(&b, &entry.base);
+	assert_int_equal(imgdir_put(images, "pagemap-shmem-9.img", b.data, b.len, NULL), 0);
+	assert_int_equal(revive_pagemaps(images, &none, NULL, NULL, NULL), 0);
+	assert_int_equal(file_read(images, "pagemap-shmem-9.img", 4096, &data, &len, NULL), 0);
+	assert_int_equal(image_begin(&ir, "pagemap", IMAGE_PAGEMAP, data, len, NULL), 0);
+	assert_int_equal(image_next(&ir, &msg, NULL), 1);
+	assert_int_equal(image_next(&ir, &msg, NULL), 1);
+	back = img__pagemap_entry__unpack(NULL, msg.len, msg.data);
+	assert_int_equal(back->compat_nr_pages, 5);
+	assert_int_equal(back->nr_pages, 5);
+	assert_int_equal(back->flags, PAGE_PRESENT);
+	img__pagemap_entry__free_unpacked(back, NULL);
+}
+
 static void hidden_memory_is_told(void **state)
 {
 	static const char *const broken[] = { "1000-2000", "1000-2000 l\n", "1000-1000\n", "1001-2000\n", "x\n",
@@ -719,6 +753,7 @@ int main(void)
 		cmocka_unit_test(eager_pages_go_into_the_images),
 		cmocka_unit_test(the_gate_wants_somebody_who_waits),
 		cmocka_unit_test(eager_pages_must_be_here),
+		cmocka_unit_test(an_older_criu_finds_shared_pages),
 		cmocka_unit_test(labels_need_a_profile),
 		cmocka_unit_test(watches_are_told_by_inode_and_device),
 		cmocka_unit_test(requests_have_crius_numbers),

@@ -133,6 +133,19 @@ static int one_pagemap(int images, const struct hidden_space *h, struct store *s
 	return mm_mark_reserved(images, mm, name, e) < 0 ? -1 : lazy_only(lazy, (pid_t)h->vpid, &pages, e);
 }
 
+/* Of shared memory that CRIU saved: CRIU 4.2 writes the number of pages to a field that older ones do not read (afb2e6c3f), and
+ * these restore empty memory without a word.  pagemap_write fills both. */
+static int shared_pagemap(int images, const char *name, struct err *e)
+{
+	own_pagemap struct pagemap pm = PAGEMAP_INIT;
+	own_buf struct buf out = BUF_INIT;
+
+	if (read_pagemap(images, name, &pm, e) < 0)
+		return -1;
+	pagemap_write(&pm, &out);
+	return imgdir_put(images, name, out.data, out.len, e);
+}
+
 static const struct hidden_space *hidden_of(const struct hidden_spaces *hidden, uint32_t vpid)
 {
 	for (size_t i = 0; i < hidden->n; i++) {
@@ -160,6 +173,8 @@ int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store
 			none.vpid = vpid;
 			h = hidden_of(hidden, vpid);
 			ret = one_pagemap(images, h ? h : &none, store, lazy, e);
+		} else if (ret == 0 && sscanf(names[i], "pagemap-shmem-%u.im%c", &vpid, &end) == 2) {
+			ret = shared_pagemap(images, names[i], e);
 		}
 		free(names[i]);
 	}

@@ -13,7 +13,8 @@
 #include "mem/store/store.h"
 
 /* pagemap-PID.img of each process: the pages of its hidden mappings that exist, by the source's
- * list, become lazy; the handler gives it exactly these. */
+ * list, become lazy; the handler gives it exactly these.  Those of shared memory that CRIU saved are written such that an older
+ * CRIU reads them. */
 int revive_pagemaps(int images, const struct hidden_spaces *hidden, struct store *store,
 		    struct lazy *lazy, struct err *e);
 
