@@ -22,7 +22,7 @@ void leases_fini(struct leases *l)
 	*l = (struct leases)LEASES_INIT;
 }
 
-/* "1: LEASE  ACTIVE    WRITE 4711 08:01:131 0 EOF"; the device is not looked at: btrfs tells another one. */
+/* "1: LEASE  ACTIVE    WRITE 4711 08:01:131 0 EOF", "1: LEASE  BREAKING  UNLCK …": what it shall become; the device is not looked at: btrfs tells another one. */
 int lease_parse(const char *line, struct lease *out)
 {
 	char kind[16], state[16], type[16];
@@ -30,9 +30,11 @@ int lease_parse(const char *line, struct lease *out)
 	int pid;
 
 	if (sscanf(line, "%*d: %15s %15s %15s %d %*x:%*x:%llu", kind, state, type, &pid, &ino) != 5 ||
-	    strcmp(kind, "LEASE") != 0 || strcmp(type, "WRITE") != 0 || pid <= 0)
+	    strcmp(kind, "LEASE") != 0 || pid <= 0)
 		return -1;
-	*out = (struct lease){ .ino = ino, .pid = pid };
+	*out = (struct lease){ .ino = ino, .pid = pid, .breaking = strcmp(state, "BREAKING") == 0 };
+	if (!out->breaking && strcmp(type, "WRITE") != 0)
+		return -1;
 	return 0;
 }
 
@@ -59,26 +61,26 @@ static bool is_file(const struct stat *st, struct inode id)
 	       ((uint64_t)major(st->st_dev) << 32 | minor(st->st_dev)) == id.dev;
 }
 
-/* Descriptor `number` of the process, when the lease is its own and it may read. */
-static int take(int pidfd, int number, struct inode id)
+/* Descriptor `number` of the process, when the lease is its own and it may read.  Of one that is being broken only the future is told. */
+static int take(int pidfd, int number, struct inode id, bool breaking)
 {
 	own_fd int fd = (int)syscall(SYS_pidfd_getfd, pidfd, number, 0);
 	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || !is_file(&st, id) || fcntl(fd, F_GETLEASE) != F_WRLCK ||
-	    (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+	if (fd < 0 || fstat(fd, &st) < 0 || !is_file(&st, id) || (!breaking && fcntl(fd, F_GETLEASE) != F_WRLCK) ||
+	    (st.st_size && (fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY))
 		return -1;
 	return take_fd(&fd);
 }
 
-static int borrow_of(pid_t pid, struct inode id)
+static int borrow_of(const struct lease *l, struct inode id)
 {
-	own_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	own_fd int pidfd = (int)syscall(SYS_pidfd_open, l->pid, 0);
 	own_dir DIR *d = NULL;
 	struct dirent *de;
 	char path[64];
 
-	snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+	snprintf(path, sizeof(path), "/proc/%d/fd", (int)l->pid);
 	d = pidfd < 0 ? NULL : opendir(path);
 	while (d && (de = readdir(d))) {
 		struct stat st;
@@ -86,7 +88,7 @@ static int borrow_of(pid_t pid, struct inode id)
 
 		if (de->d_type != DT_LNK || fstatat(dirfd(d), de->d_name, &st, 0) < 0 || !is_file(&st, id))
 			continue;
-		fd = take(pidfd, atoi(de->d_name), id);
+		fd = take(pidfd, atoi(de->d_name), id, l->breaking);
 		if (fd >= 0)
 			return fd;
 	}
@@ -96,7 +98,7 @@ static int borrow_of(pid_t pid, struct inode id)
 int leases_borrow(const struct leases *l, struct inode id)
 {
 	for (size_t i = 0; i < l->n; i++) {
-		int fd = l->v[i].ino == id.ino ? borrow_of(l->v[i].pid, id) : -1;
+		int fd = l->v[i].ino == id.ino ? borrow_of(&l->v[i], id) : -1;
 
 		if (fd >= 0)
 			return fd;

@@ -231,7 +231,7 @@ static int kernel_check(void)
 
 /* ---- a lease: nobody else may open the file before its holder is told ---- */
 
-static int leased, leased_big;
+static int leased, leased_big, leased_empty; /* the last one cannot be read */
 static volatile sig_atomic_t broken;
 
 static void on_break(int signal)
@@ -247,7 +247,9 @@ static int lease_make(void)
 	leased_big = open("leased-big", O_RDWR | O_CREAT | O_TRUNC, 0600);
 	NEED(ftruncate(leased_big, 40 << 20) == 0 && pwrite(leased_big, "far", 3, 35 << 20) == 3 &&
 		     lseek(leased_big, 77, SEEK_SET) == 77, "a large file");
-	NEED(fcntl(leased, F_SETLEASE, F_WRLCK) == 0 && fcntl(leased_big, F_SETLEASE, F_WRLCK) == 0, "F_SETLEASE");
+	leased_empty = open("leased-empty", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+	NEED(fcntl(leased, F_SETLEASE, F_WRLCK) == 0 && fcntl(leased_big, F_SETLEASE, F_WRLCK) == 0 &&
+		     fcntl(leased_empty, F_SETLEASE, F_WRLCK) == 0, "F_SETLEASE");
 	return 0;
 }
 
@@ -256,7 +258,8 @@ static int lease_check(void)
 	char buf[3];
 
 	NEED(!broken, "the lease was broken");
-	NEED(fcntl(leased, F_GETLEASE) == F_WRLCK && fcntl(leased_big, F_GETLEASE) == F_WRLCK, "a lease is lost");
+	NEED(fcntl(leased, F_GETLEASE) == F_WRLCK && fcntl(leased_big, F_GETLEASE) == F_WRLCK &&
+		     fcntl(leased_empty, F_GETLEASE) == F_WRLCK, "a lease is lost");
 	NEED(lseek(leased_big, 0, SEEK_CUR) == 77, "its position is %ld", (long)lseek(leased_big, 0, SEEK_CUR));
 	NEED(pread(leased_big, buf, 3, 35 << 20) == 3 && !memcmp(buf, "far", 3), "contents under a lease");
 	return 0;

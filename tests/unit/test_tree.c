@@ -443,6 +443,9 @@ static void test_lines_of_locks(void **state)
 	assert_int_equal(l.pid, 4711);
 	assert_int_equal(l.ino, 131);
 	assert_int_equal(lease_parse("3: LEASE  BREAKING  WRITE 1 fe:1f:18446744073709551615 0 EOF", &l), 0);
+	assert_true(l.breaking);
+	assert_int_equal(lease_parse("3: LEASE  BREAKING  READ  1 fe:1f:5 0 EOF", &l), 0);
+	assert_int_equal(lease_parse("3: LEASE  BREAKING  UNLCK 1 fe:1f:5 0 EOF", &l), 0);
 	assert_int_equal(lease_parse("3: LEASE  ACTIVE    READ  4711 08:01:131 0 EOF", &l), -1);
 	assert_int_equal(lease_parse("1: POSIX  ADVISORY  WRITE 4711 08:01:131 0 EOF", &l), -1);
 	assert_int_equal(lease_parse("1: -> LEASE  BREAKER   WRITE 4711 08:01:131 0 EOF", &l), -1);
