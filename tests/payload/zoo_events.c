@@ -63,6 +63,38 @@ static int epoll_make(void)
 	return 0;
 }
 
+/* ---- a worker has the epoll of its parent, and not what that waits for ---- */
+
+static int inherited, inherited_pipe[2];
+
+static int inherited_make(void)
+{
+	pid_t worker;
+
+	inherited = epoll_create1(0);
+	NEED(pipe(inherited_pipe) == 0 && ep_add(inherited, inherited_pipe[0], EPOLLIN, 5) == 0, "epoll_ctl");
+	worker = fork();
+	if (worker == 0) {
+		close(inherited_pipe[0]);
+		close(inherited_pipe[1]);
+		for (;;)
+			pause();
+	}
+	NEED(worker > 0, "fork");
+	return 0;
+}
+
+static int inherited_check(void)
+{
+	struct epoll_event e;
+	char c;
+
+	NEED(epoll_wait(inherited, &e, 1, 0) == 0, "an event when there is nothing");
+	NEED(write(inherited_pipe[1], "x", 1) == 1 && epoll_wait(inherited, &e, 1, 1000) == 1 && e.data.u64 == 5, "no event");
+	NEED(read(inherited_pipe[0], &c, 1) == 1, "read");
+	return 0;
+}
+
 static int epoll_check(void)
 {
 	struct epoll_event e[4], again = { .events = EPOLLIN | EPOLLONESHOT, .data.u64 = 3 };
@@ -275,6 +307,7 @@ static int pidfd_check(void)
 const struct animal zoo_events[] = {
 	{ "eventfd", eventfd_make, eventfd_check },
 	{ "epoll", epoll_make, epoll_check },
+	{ "epoll-inherited", inherited_make, inherited_check },
 	{ "inotify", inotify_make, inotify_check },
 	{ "inotify-replaced", replaced_make, replaced_check },
 	{ "fanotify", fanotify_make, fanotify_check },

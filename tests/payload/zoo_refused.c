@@ -17,6 +17,7 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -415,7 +416,55 @@ static int ktls(void)
 	return 0;
 }
 
+/* Nobody else may read it without a word to us, and we cannot. */
+static int lease_writer(void)
+{
+	int fd = file_with("lease-written", "it has contents");
+
+	close(fd);
+	fd = open("lease-written", O_WRONLY);
+	NEED(fd >= 0 && fcntl(fd, F_SETLEASE, F_WRLCK) == 0, "F_SETLEASE");
+	return 0;
+}
+
+/* Who waited to be accepted has gone. */
+static int hung_up(void)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX, .sun_path = "sock-hung-up" };
+	int server = socket(AF_UNIX, SOCK_STREAM, 0), fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	NEED(bind(server, (struct sockaddr *)&a, sizeof(a)) == 0 && listen(server, 1) == 0 &&
+	     connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0, "connect");
+	close(fd);
+	return 0;
+}
+
+/* A datagram of which the rest is still to come. */
+static int held_back(void)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(5011), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
+
+	NEED(connect(fd, (struct sockaddr *)&a, sizeof(a)) == 0 && setsockopt(fd, IPPROTO_UDP, 1 /* UDP_CORK */, &one, sizeof(one)) == 0 &&
+	     send(fd, "half", 4, 0) == 4, "UDP_CORK");
+	return 0;
+}
+
+/* The link itself, not what it leads to. */
+static int link_watched(void)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	NEED(symlink("nowhere", "/zoo/watched-link") == 0, "symlink");
+	NEED(fd >= 0 && inotify_add_watch(fd, "/zoo/watched-link", IN_ALL_EVENTS | IN_DONT_FOLLOW) >= 0, "inotify");
+	return 0;
+}
+
 const struct animal zoo_refused[] = {
+	{ "held-back", held_back, fine },
+	{ "hung-up", hung_up, fine },
+	{ "lease-writer", lease_writer, fine },
+	{ "link-watched", link_watched, fine },
 	{ "io-uring", io_uring, fine },
 	{ "userfaultfd", uffd, fine },
 	{ "bpf-program", bpf_prog, fine },

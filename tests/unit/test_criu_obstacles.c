@@ -91,10 +91,12 @@ static void modes(void **state)
 	assert_null(obstacle_of_fdinfo("anon_inode:[eventfd]",
 				       "flags:\t040002\neventfd-count: 3\neventfd-semaphore: 0\n"));
 	assert_null(obstacle_of_fdinfo("anon_inode:[eventfd]", ""));
-	assert_true(obstacle_watches("pos:\t0\ninotify wd:2 ino:9 sdev:800002 mask:3\ninotify wd:1 ino:2afe sdev:55 mask:fc6\n",
-				     makedev(0, 0x55)));
-	assert_false(obstacle_watches("inotify wd:1 ino:55 sdev:800002 mask:55 sdev:\n", makedev(0, 0x55)));
-	assert_false(obstacle_watches("", 0));
+	assert_non_null(obstacle_of_fdinfo("anon_inode:[pidfd]", "pos:\t0\nflags:\t02000202\nPid:\t7\n"));
+	assert_null(obstacle_of_fdinfo("anon_inode:[pidfd]", "pos:\t0\nflags:\t02000002\nPid:\t7\n"));
+	assert_true(obstacle_leases_unread("pos:\t0\nflags:\t0100001\nmnt_id:\t3\nlock:\t1: LEASE  ACTIVE    WRITE 4711 08:01:131 0 EOF\n"));
+	assert_false(obstacle_leases_unread("pos:\t0\nflags:\t0100002\nlock:\t1: LEASE  ACTIVE    WRITE 4711 08:01:131 0 EOF\n"));
+	assert_false(obstacle_leases_unread("pos:\t0\nflags:\t0100001\nlock:\t1: FLOCK  ADVISORY  WRITE 4711 08:01:131 0 EOF\n"));
+	assert_false(obstacle_leases_unread(""));
 }
 
 static void groups(void **state)

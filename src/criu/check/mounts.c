@@ -14,6 +14,7 @@
 #include "criu/carry/mountnotes.h"
 #include "criu/check/priv.h"
 #include "criu/mounts.h"
+#include "criu/save/watches.h"
 
 /* The mounts of all namespaces, each by its text; the first process's is the first. */
 struct seen_mounts {
@@ -135,20 +136,31 @@ bool obstacles_is_remote(const struct look *l, dev_t dev)
 	return false;
 }
 
-/* CRIU finds the file by its handle, which a tmpfs understands only for mounts that CRIU made itself. */
 void obstacles_look_at_watches(struct look *l, pid_t pid, const char *info, const char *object)
 {
+	/* CRIU finds the file by its handle, which a tmpfs understands only for mounts that CRIU made itself. */
 	static const struct obstacle_rule in_memory = {
 		"it watches files of a private area that lies in memory (tmpfs)",
 		"put the private area on a disk, or stop the program", true
 	};
-	own_free char *root = xasprintf("/proc/%d/root", (int)l->init);
+	static const struct obstacle_rule of_link = {
+		"it watches a symbolic link itself, which cannot be moved", "restart the program without that, or stop it", true
+	};
+	own_free char *path = xasprintf("/proc/%d/root", (int)l->init);
+	own_fd int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct statfs fs;
 	struct stat st;
 
-	if (statfs(root, &fs) == 0 && fs.f_type == TMPFS_MAGIC && stat(root, &st) == 0 &&
-	    obstacle_watches(info, st.st_dev))
-		obstacles_found(l, pid, &in_memory, object);
+	if (root < 0 || fstatfs(root, &fs) < 0 || fstat(root, &st) < 0)
+		return;
+	for (const char *at = info; at;) {
+		if (!watches_next(&at, st.st_dev))
+			continue;
+		if (fs.f_type == TMPFS_MAGIC)
+			obstacles_found(l, pid, &in_memory, object);
+		else if (watches_is_link(at, root))
+			obstacles_found(l, pid, &of_link, object);
+	}
 }
 
 /* Each mount namespace once; its text is kept. */

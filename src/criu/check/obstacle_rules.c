@@ -49,7 +49,6 @@ static const struct named_rule links[] = {
 	{ "anon_inode:[timerfd]", { NULL, NULL, false } },
 	{ "anon_inode:inotify", { NULL, NULL, false } },
 	{ "anon_inode:[fanotify]", { NULL, NULL, false } },
-	{ "anon_inode:bpf-map", { NULL, NULL, false } },
 	{ "anon_inode:[pidfd]", { NULL, NULL, false } },
 	{ "anon_inode:[io_uring]",
 	  { "io_uring cannot be moved",
@@ -112,10 +111,15 @@ const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *inf
 	static const struct obstacle_rule semaphore = {
 		"an eventfd would not be a semaphore any more", STOP_IT, true
 	};
+	static const struct obstacle_rule of_thread = {
+		"a pidfd of a thread (PIDFD_THREAD) cannot be moved", STOP_IT, true
+	};
 	const char *flags = strstr(info, "flags:"), *mode = strstr(info, "eventfd-semaphore:");
 
 	if (strncmp(link, "pipe:", 5) == 0 && flags && strtoul(flags + 6, NULL, 8) & O_DIRECT)
 		return &packets;
+	if (strcmp(link, "anon_inode:[pidfd]") == 0 && flags && strtoul(flags + 6, NULL, 8) & O_EXCL)
+		return &of_thread;
 	if (strstr(link, "[eventfd]") && mode && strtoul(mode + 18, NULL, 10))
 		return &semaphore;
 	return NULL;
@@ -154,13 +158,12 @@ bool obstacle_next_timer(const char **timers, int *id, pid_t *tid)
 	return false;
 }
 
-bool obstacle_watches(const char *info, dev_t dev)
+/* "flags:\t0100001", then "lock:\t1: LEASE  ACTIVE    WRITE 4711 08:01:131 0 EOF". */
+bool obstacle_leases_unread(const char *info)
 {
-	for (const char *at = info; at;) {
-		if (watches_next(&at, dev))
-			return true;
-	}
-	return false;
+	const char *flags = strstr(info, "flags:"), *lock = strstr(info, "\nlock:");
+
+	return flags && lock && strstr(lock, " LEASE ") && (strtoul(flags + 6, NULL, 8) & O_ACCMODE) == O_WRONLY;
 }
 
 static const struct named_rule sockets[] = {

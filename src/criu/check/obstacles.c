@@ -53,6 +53,7 @@ int obstacles_stat(int dir, const char *path, struct stat *st)
 			     .st_ino = sx.stx_ino,
 			     .st_mode = sx.stx_mode,
 			     .st_nlink = sx.stx_nlink,
+			     .st_size = (off_t)sx.stx_size,
 			     .st_blksize = sx.stx_blksize,
 			     .st_blocks = (blkcnt_t)sx.stx_blocks };
 	return 0;
@@ -212,8 +213,8 @@ static void look_at_status(struct look *l, pid_t pid)
 		obstacles_found(l, pid, &entered, "process");
 }
 
-/* The mount a descriptor is on must be one of the container's. */
-static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const char *link)
+/* The mount a file is on must be one of the container's, and it must be possible to read it. */
+static void look_at_file(struct look *l, pid_t pid, const char *fd, const char *link)
 {
 	static const struct obstacle_rule foreign = {
 		"the file is on a mount that is not the container's",
@@ -223,8 +224,14 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 		"something was mounted over it after it was opened",
 		"unmount that, or restart the program", true
 	};
+	static const struct obstacle_rule leased = {
+		"it has a lease (F_SETLEASE) and is open for writing only, so that it cannot be read without breaking the lease",
+		"let the program give the lease up, or restart it", true
+	};
 	own_free char *name = xasprintf("fdinfo/%s", fd);
 	own_free char *info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
+	own_free char *path = xasprintf("/proc/%d/fd/%s", (int)pid, fd);
+	struct stat st;
 	const char *at = info ? strstr(info, "mnt_id:") : NULL;
 	own_free char *needle = NULL;
 	own_free char *object = NULL;
@@ -238,6 +245,8 @@ static void look_at_mount_of(struct look *l, pid_t pid, const char *fd, const ch
 		obstacles_found(l, pid, &foreign, object);
 	else if (obstacles_is_covered(l, (unsigned)strtoul(at + 7, NULL, 10), link))
 		obstacles_found(l, pid, &covered, object);
+	if (obstacle_leases_unread(info) && obstacles_stat(AT_FDCWD, path, &st) == 0 && st.st_size)
+		obstacles_found(l, pid, &leased, object);
 }
 
 /* Regular, its name is gone, but it has another that we do not know. */
@@ -279,7 +288,8 @@ static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char 
 
 	bool watches = strcmp(link, "anon_inode:inotify") == 0;
 
-	if (!watches && strncmp(link, "pipe:[", 6) != 0 && strcmp(link, "anon_inode:[eventfd]") != 0)
+	if (!watches && strncmp(link, "pipe:[", 6) != 0 && strcmp(link, "anon_inode:[eventfd]") != 0 &&
+	    strcmp(link, "anon_inode:[pidfd]") != 0)
 		return;
 	name = xasprintf("fdinfo/%s", fd);
 	info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
@@ -288,38 +298,6 @@ static void look_at_modes(struct look *l, pid_t pid, const char *fd, const char 
 		obstacles_found(l, pid, r, object);
 	if (info && watches)
 		obstacles_look_at_watches(l, pid, info, object);
-}
-
-/* Does the process still have what has this inode? */
-static bool has_inode(int dir, uint64_t ino)
-{
-	own_fd int list = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	own_dir DIR *d = list < 0 ? NULL : fdopendir(take_fd(&list));
-	struct dirent *entry;
-	struct stat st;
-
-	while (d && (entry = readdir(d))) {
-		if (entry->d_name[0] != '.' && obstacles_stat(dir, entry->d_name, &st) == 0 && st.st_ino == ino)
-			return true;
-	}
-	return !d;
-}
-
-/* An item stays in an epoll as long as any process has the file; CRIU looks for it only in the one that has the epoll. */
-static void look_at_epoll(struct look *l, pid_t pid, int dir, const char *fd, const char *object)
-{
-	static const struct obstacle_rule elsewhere = {
-		"it waits for something that only another process still has open", "stop or restart the program without it", true
-	};
-	own_free char *name = xasprintf("fdinfo/%s", fd);
-	own_free char *info = obstacles_proc_text(pid, name, OBSTACLES_TEXT_MAX);
-	const char *at = info;
-	uint64_t ino;
-
-	while (at && obstacle_next_item(&at, &ino)) {
-		if (!has_inode(dir, ino))
-			obstacles_found(l, pid, &elsewhere, object);
-	}
 }
 
 static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
@@ -351,14 +329,16 @@ static void look_at_fd(struct look *l, pid_t pid, int dir, const char *fd)
 			if (r)
 				obstacles_found(l, pid, r, what);
 			obstacles_look_at_member(l, pid, ino, what);
+			if (strncasecmp(proto, "UDP", 3) == 0)
+				obstacles_look_at_datagram(l, pid, atoi(fd), what);
 		}
 		unix_peers_have(&l->peers, ino);
 		return;
 	}
 	if (strcmp(link, "anon_inode:[eventpoll]") == 0)
-		look_at_epoll(l, pid, dir, fd, object);
+		obstacles_look_at_epoll(l, pid, dir, fd, object);
 	look_at_modes(l, pid, fd, link, object);
-	look_at_mount_of(l, pid, fd, link);
+	look_at_file(l, pid, fd, link);
 	if (strstr(link, " (deleted)") && obstacles_stat(dir, fd, &st) == 0)
 		look_at_deleted(l, pid, link, &st, object);
 }

@@ -56,10 +56,10 @@ struct obstacle_rule {
 
 /* What a link of /proc/PID/fd says; NULL: nothing against it. */
 const struct obstacle_rule *obstacle_of_link(const char *link);
-/* The modes in its fdinfo (`info`), for a link of a pipe or an eventfd. */
+/* The modes in its fdinfo (`info`), for a link of a pipe, an eventfd or a pidfd. */
 const struct obstacle_rule *obstacle_of_fdinfo(const char *link, const char *info);
-/* Does this fdinfo of an inotify watch something on file system `dev` (as st_dev)? */
-bool obstacle_watches(const char *info, dev_t dev);
+/* Does this fdinfo tell of a lease through a descriptor that cannot read? */
+bool obstacle_leases_unread(const char *info);
 /* The inode of the next item in the fdinfo of an epoll; advances *info.  False: no more. */
 bool obstacle_next_item(const char **info, uint64_t *ino);
 /* The next POSIX timer in /proc/PID/timers that signals one thread: its number, and the thread's (as this server counts);

@@ -69,6 +69,12 @@ void obstacles_look_at_mounts(struct look *l);
 void obstacles_take_members(struct look *l);
 void obstacles_look_at_member(struct look *l, pid_t pid, uint64_t ino, const char *object);
 
+/* Its descriptor `number`, of UDP: does it hold something back?  Waits a little for it to be sent. */
+void obstacles_look_at_datagram(struct look *l, pid_t pid, int number, const char *object);
+
+/* Its descriptor `fd`, an epoll; `dir`: its /proc/PID/fd. */
+void obstacles_look_at_epoll(struct look *l, pid_t pid, int dir, const char *fd, const char *object);
+
 /* Its threads: their timers and signals, and whether the first is there. */
 void obstacles_look_at_threads(struct look *l, pid_t pid);
 /* Of all processes. */

@@ -1,14 +1,21 @@
 // SPDX-License-Identifier: MIT
-/* Memberships of netlink and packet sockets, for criu/check/obstacles.h: only sock_diag(7) tells them all. */
+/* Sockets, for criu/check/obstacles.h: memberships of netlink and packet sockets, which only sock_diag(7) tells all, and what UDP holds back. */
 #include <fcntl.h>
 #include <linux/netlink_diag.h>
 #include <linux/packet_diag.h>
 #include <linux/rtnetlink.h>
 #include <linux/sock_diag.h>
+#include <linux/sockios.h>
+#include <netinet/in.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "criu/check/priv.h"
 #include "net/netlink.h"
@@ -93,5 +100,31 @@ void obstacles_look_at_member(struct look *l, pid_t pid, uint64_t ino, const cha
 	for (size_t i = 0; i < l->n_member; i++) {
 		if (l->member[i].ino == ino)
 			obstacles_found(l, pid, l->member[i].rule, object);
+	}
+}
+
+/* A datagram that is still being put together (UDP_CORK, MSG_MORE).  What was sent whole counts, too, until it has left. */
+static bool holds_part(int fd)
+{
+	int on = 0, held = 0;
+	socklen_t len = sizeof(on);
+
+	return getsockopt(fd, IPPROTO_UDP, UDP_CORK, &on, &len) == 0 && on && ioctl(fd, SIOCOUTQ, &held) == 0 && held;
+}
+
+void obstacles_look_at_datagram(struct look *l, pid_t pid, int number, const char *object)
+{
+	static const struct obstacle_rule part = {
+		"it holds back a part of a datagram (UDP_CORK), which cannot be moved", "let the program send the rest, or restart it", true
+	};
+	own_fd int process = (int)syscall(SYS_pidfd_open, pid, 0);
+	own_fd int fd = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, number, 0);
+
+	for (int i = 0; fd >= 0 && holds_part(fd); i++) {
+		if (i == OBSTACLES_LOOKS) {
+			obstacles_found(l, pid, &part, object);
+			break;
+		}
+		clock_sleep_ms(OBSTACLES_LOOK_MS);
 	}
 }

@@ -4,7 +4,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -37,6 +37,30 @@ uint64_t watches_next(const char **at, dev_t dev)
 	if (!fields || sscanf(fields, " ino:%llx sdev:%lx", &ino, &sdev) != 2 || sdev != want)
 		return 0;
 	return ino;
+}
+
+bool watches_is_link(const char *at, int root)
+{
+	union {
+		struct file_handle h;
+		char space[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} u = { .space = { 0 } };
+	const char *handle = strstr(at, " fhandle-bytes:");
+	unsigned int bytes, type;
+	own_fd int fd = -1;
+	struct stat st;
+	int n = 0;
+
+	if (!handle || sscanf(handle, " fhandle-bytes:%x fhandle-type:%x f_handle:%n", &bytes, &type, &n) != 2 || !n || bytes > MAX_HANDLE_SZ)
+		return false;
+	u.h.handle_bytes = bytes;
+	u.h.handle_type = (int)type;
+	for (unsigned int i = 0; i < bytes; i++) {
+		if (sscanf(handle + n + 2 * i, "%2hhx", &u.h.f_handle[i]) != 1)
+			return false;
+	}
+	fd = open_by_handle_at(root, &u.h, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd >= 0 && fstat(fd, &st) == 0 && S_ISLNK(st.st_mode);
 }
 
 static void hunt_add(struct hunt *h, uint64_t ino)

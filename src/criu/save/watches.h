@@ -12,6 +12,7 @@
 #ifndef CRIU_SAVE_WATCHES_H
 #define CRIU_SAVE_WATCHES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -37,5 +38,8 @@ size_t watches_forget(struct watches *w);
 /* The next watch of an fdinfo text ("inotify wd:1 ino:2afe sdev:100001 mask:…"): its inode when it is on `dev`, else 0;
  * *at goes on behind it, NULL at the end.  Pure. */
 uint64_t watches_next(const char **at, dev_t dev);
+/* Is what watches_next() has just told a symbolic link itself (IN_DONT_FOLLOW)?  CRIU would watch what it leads to.  `root`: a
+ * directory of its file system, not O_PATH. */
+bool watches_is_link(const char *at, int root);
 
 #endif
