@@ -203,10 +203,12 @@ int backlog_count(struct backlog *b, const char **what, struct err *e)
 	}
 	if (ret < 0)
 		return err_sys(e, "cannot ask for the container's sockets");
+	ret = four.found + six.found + local.found;
 	if (what)
-		*what = unread ? "a netlink message that nobody reads" :
-				 "a connection that nobody accepts";
-	return four.found + six.found + local.found + unread;
+		*what = unread && ret ? "a netlink message that nobody reads, a connection that nobody accepts" :
+			unread	      ? "a netlink message that nobody reads" :
+					"a connection that nobody accepts";
+	return ret + unread;
 }
 
 int backlog_unread(struct backlog *b, struct err *e)
