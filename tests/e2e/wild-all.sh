@@ -16,5 +16,5 @@ for group in "${groups[@]}"; do
 	(trap - EXIT && wild_group "$group" ${WILD_ONLY:-}) | tee -a "$TEST_DIR/table" || failed=1
 	"$LAB" down "$TEST_DIR/lab"
 done
-grep -E '^[a-z0-9]+ (moved|FAILED)' "$TEST_DIR/table"
+grep -E '^[a-z0-9]+ (moved|refused|FAILED)' "$TEST_DIR/table"
 [ -z "$failed" ] || fail "not all moved"

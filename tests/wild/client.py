@@ -10,76 +10,17 @@ import email.utils
 import http.client
 import imaplib
 import os
-import random
 import smtplib
 import socket
 import struct
-import subprocess
 import sys
 import threading
 import time
 
-ADDRESS, FILE = sys.argv[1], sys.argv[2]
-LATE_S = 60
+import kinds
+from talk import ADDRESS, FILE, LATE_S, Lines, Program, Wrong, ask_udp, expect, name, udp
+
 PAUSE_S = float(os.environ.get("PAUSE", "0.02"))
-
-
-class Wrong(Exception):
-    pass
-
-
-def expect(got, want, what="answer"):
-    if got != want:
-        raise Wrong("%s %r, not %r" % (what, got, want))
-
-
-class Lines:
-    """A TCP connection of lines."""
-
-    def __init__(self, port):
-        self.sock = socket.create_connection((ADDRESS, port), timeout=LATE_S)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.file = self.sock.makefile("rb")
-
-    def ask(self, text):
-        self.sock.sendall(text.encode())
-        return self.line()
-
-    def line(self):
-        line = self.file.readline()
-        if not line.endswith(b"\n"):
-            raise Wrong("the connection ended after %r" % line)
-        return line.rstrip(b"\r\n").decode(errors="replace")
-
-
-class Program:
-    """A client program that reads statements and prints answers, over one connection of its own."""
-
-    def __init__(self, *argv):
-        self.child = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, bufsize=1)
-
-    def ask(self, text):
-        self.child.stdin.write(text + "\n")
-        self.child.stdin.flush()
-        line = self.child.stdout.readline()
-        if not line:
-            raise Wrong("the client program ended")
-        return line.rstrip("\n")
-
-
-def name(prefix):
-    return "%s%d" % (prefix, random.randrange(10**9))
-
-
-def sql(program):
-    """A row more in each transaction, and what was written before is there."""
-    table = name("t")
-    expect(program.ask("create table %s (n int primary key, x char(40)); select 'made';" % table), "made")
-
-    def operation(n):
-        expect(program.ask("insert into %s values (%d, 'row %d'); select concat(count(*), '/', max(n)) from %s;" % (table, n, n, table)), "%d/%d" % (n + 1, n))
-
-    return operation
 
 
 # Each makes its connection and gives the function that is called with 0, 1, 2 ….
@@ -122,7 +63,8 @@ def beanstalkd(_):
 
 
 def web(argument):
-    """PORT/PATH: @ in the path is the number of the request; the answer has to hold it, or "static page"."""
+    """PORT/PATH[~TEXT]: @ in the path is the number of the request; the answer has to hold it, or TEXT, or "static page". A path that begins with "http:" asks a proxy."""
+    argument, _, text = argument.partition("~")
     port, path = argument.split("/", 1)
     connection = http.client.HTTPConnection(ADDRESS, int(port), timeout=LATE_S)
     state = {"closed": True}
@@ -132,11 +74,11 @@ def web(argument):
             connection.close()
             connection.connect()
             state["first"] = connection.sock
-        connection.request("GET", "/" + path.replace("@", str(n)))
+        connection.request("GET", ("" if path.startswith("http:") else "/") + path.replace("@", str(n)))
         answer = connection.getresponse()
         body = answer.read().decode(errors="replace")
         expect(answer.status, 200, "status")
-        want = "ok %d" % n if "@" in path else "static page"
+        want = "ok %d" % n if "@" in path else text or "static page"
         if want not in body:
             raise Wrong("page %r, without %r" % (body[:80], want))
         state["closed"] = answer.will_close
@@ -167,7 +109,7 @@ def download(argument):
         if part and state["head"] is not None:
             head, end, part = (state["head"] + part).partition(b"\r\n\r\n")
             state["head"] = None if end else head
-            if not end:
+            if not part:
                 return
         if part.strip(b"x"):
             raise Wrong("a damaged download: %r" % part[:40])
@@ -225,25 +167,14 @@ def imap(argument):
 def dns(argument):
     """NAME=ADDRESS, by UDP: asked again when no answer comes within a second, as resolvers do."""
     host, want = argument.split("=")
-    sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    sock.connect((ADDRESS, 53))
-    sock.settimeout(1)
+    sock = udp(53)
     question = b"".join(bytes([len(label)]) + label.encode() for label in host.split(".")) + b"\0" + struct.pack(">HH", 1, 1)
 
     def operation(n):
         number = struct.pack(">H", n & 0xFFFF)
-        for _ in range(LATE_S):
-            sock.send(number + struct.pack(">HHHHH", 0x0100, 1, 0, 0, 0) + question)
-            try:
-                answer = sock.recv(4096)
-                while answer[:2] != number:
-                    answer = sock.recv(4096)
-            except (socket.timeout, ConnectionRefusedError):
-                continue
-            expect(answer[3] & 15, 0, "rcode")
-            expect(socket.inet_ntoa(answer[-4:]) if b"\xc0\x0c\x00\x01" in answer else "none", want, "address")
-            return
-        raise Wrong("no answer for a minute")
+        answer = ask_udp(sock, number + struct.pack(">HHHHH", 0x0100, 1, 0, 0, 0) + question, lambda a: a[:2] == number)
+        expect(answer[3] & 15, 0, "rcode")
+        expect(socket.inet_ntoa(answer[-4:]) if b"\xc0\x0c\x00\x01" in answer else "none", want, "address")
 
     return operation
 
@@ -285,25 +216,47 @@ def echo(argument):
 
 
 KINDS = {f.__name__: f for f in (mariadb, postgres, redis, memcached, beanstalkd, web, download, smtp, imap, dns, mqtt, echo)}
+KINDS.update(kinds.KINDS)
 results, ready = [], []
+
+
+def begin(kind, argument):
+    """Its connection, once it has answered: a service may listen only a moment after its unit is active."""
+    limit = time.monotonic() + LATE_S / 2
+    while True:
+        try:
+            operation = KINDS[kind](argument)
+            operation(0)
+            return operation
+        except ConnectionRefusedError:
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.5)
 
 
 def talk(spec, n):
     kind, _, argument = spec.partition(":")
     label, count, gap = "%s#%d" % (spec, n), 0, 0.0
     try:
-        operation = KINDS[kind](argument)
+        operation = begin(kind, argument)
+        count = 1
+        ready.append(label)
         while not os.path.exists(FILE + ".stop"):
             begun = time.monotonic()
             operation(count)
             gap = max(gap, time.monotonic() - begun)
             count += 1
-            if count == 1:
-                ready.append(label)
             time.sleep(PAUSE_S)
         results.append("%s operations=%d gap_ms=%d" % (label, count, gap * 1000))
     except Exception as e:  # whatever a library raises is an error the service's user would see
         results.append("%s error: after %d: %s: %s" % (label, count, type(e).__name__, e))
+
+
+def errors_tell():
+    errors = [r for r in results if " error: " in r]
+    if errors and not os.path.exists(FILE + ".error"):
+        with open(FILE + ".error", "w") as f:
+            f.write("\n".join(errors) + "\n")
 
 
 def main():
@@ -316,11 +269,9 @@ def main():
     while any(t.is_alive() for t in threads):
         if len(ready) == len(threads) and not os.path.exists(FILE + ".ready"):
             open(FILE + ".ready", "w").close()
-        errors = [r for r in results if " error: " in r]
-        if errors and not os.path.exists(FILE + ".error"):
-            with open(FILE + ".error", "w") as f:
-                f.write("\n".join(errors) + "\n")
+        errors_tell()
         time.sleep(0.1)
+    errors_tell()
     with open(FILE + ".result", "w") as f:
         f.write("\n".join(sorted(results)) + "\n")
     return any(" error: " in r for r in results)
