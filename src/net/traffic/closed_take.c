@@ -45,6 +45,7 @@ enum {
 	ALL_MS = 2000,
 	AGAIN_MS = 20,	 /* nothing came for that long: what was acknowledged is said again */
 	PATIENCE_MS = 100, /* beyond the time when the kernel says it again by itself */
+	ALIVE_MS = 600,	   /* the same of one that has sent: thrice a sender's least timeout, for what was lost on its way */
 	TIMER_MS = 1000,   /* its timer of that is not waited for when it is longer: nobody has answered it for long */
 	RETRANSMIT = 1,	   /* idiag_timer: sock_diag(7) */
 	MSS_LEAST = 536, /* RFC 9293, 3.7.1 */
@@ -258,7 +259,7 @@ static void take_data(struct taking *t, struct pull *p, const struct tcpseg *s)
 	if ((int32_t)(end - p->nxt) > 0)
 		p->nxt = end;
 	p->owes = true;
-	p->until = clock_deadline(PATIENCE_MS);
+	p->until = clock_deadline(ALIVE_MS);
 	if ((int32_t)had < 0 || (had > s->len) || (!s->len && !(s->flags & TCPSEG_FIN)))
 		return; /* comes too early, or was here */
 	buf_put(&p->c.data, s->data + had, s->len - had);
@@ -338,8 +339,9 @@ static int probe(struct taking *t)
 		if (t->v[i].stage == UNKNOWN)
 			closed_say(&t->voice, &s);
 	}
-	while (count(t, UNKNOWN) && clock_left_ms(deadline) > 0) {
-		if (!listen_on(t))
+	/* As in pull: what has come counts, however late. */
+	for (bool heard = listen_on(t); count(t, UNKNOWN) && (heard || clock_left_ms(deadline) > 0); heard = listen_on(t)) {
+		if (!heard)
 			wait_for(t, (int)clock_left_ms(deadline));
 	}
 	if (list(t) < 0)
