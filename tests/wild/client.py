@@ -18,7 +18,7 @@ import threading
 import time
 
 import kinds
-from talk import ADDRESS, FILE, LATE_S, Lines, Program, Wrong, ask_udp, expect, name, udp
+from talk import ADDRESS, FILE, LATE_S, Lines, Program, Wrong, ask_udp, expect, name, sql, udp
 
 PAUSE_S = float(os.environ.get("PAUSE", "0.02"))
 
