@@ -4,7 +4,8 @@
  *
  * PMIGRATE_FAULT="PLACE:ACTION[,…]" in the environment of either end.  A PLACE is
  * "source.STEP", "source.STEP.done", "agent.REQUEST" or "agent.REQUEST.done" (the names
- * that --verbose logs), or "source.memory.stopped" (in a round that stops the container, see mem/track/soft.h); an ACTION is
+ * that --verbose logs), or "source.memory.stopped" (in a round that stops the container, see mem/track/soft.h), or inside a journal
+ * write (commit/journal.h: journal_put); an ACTION is
  *	kill	SIGKILL to this process
  *	exit	this process ends at once, without undo
  *	fail	the step fails with an error

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
+#include "commit/ticket.h"
 #include "commit/witness.h"
 #include "criu/revive/revive.h"
 
@@ -44,7 +45,7 @@ static int lock_it(struct dest *d, struct err *e)
 {
 	own_free char *why = xasprintf("migration %s brings it here", journal_id(d->journal));
 
-	return d->ops->lock(d->home.id, why, journal_id(d->journal), &d->lock_fd, e);
+	return ticket_take(d->ops, d->home.id, why, journal_id(d->journal), &d->lock_fd, e);
 }
 
 static int write_beginning(struct dest *d, const char *source, bool keep, struct err *e)
@@ -132,9 +133,11 @@ int dest_resume(struct dest *d, const char *id, struct err *e)
 	if (journal_get_state(d->journal) == JOURNAL_DONE ||
 	    journal_get_state(d->journal) == JOURNAL_UNDONE)
 		return 0;
-	if (said_yes(d, "online") && witness_says_filled(id) &&
-	    journal_put(d->journal, "filled", "yes", e) < 0)
-		return -1;
+	if (said_yes(d, "online")) {
+		if (witness_says_filled(id) && journal_put(d->journal, "filled", "yes", e) < 0)
+			return -1;
+		witness_forget(id);
+	}
 	return lock_it(d, e);
 }
 
@@ -366,22 +369,33 @@ bool dest_lacks_memory(const struct dest *d)
 	       !said_yes(d, "filled");
 }
 
+/* It has not run: the source may have it back. */
+static int give_up(struct dest *d, struct err *e)
+{
+	struct err undo = ERR_INIT;
+
+	if (dest_undo(d, &undo) < 0) {
+		e->code = ERR_RECOVER;
+		log_warn("%s", undo.msg);
+	}
+	return -1;
+}
+
 int dest_commit(struct dest *d, struct err *e)
 {
 	bool may_have_run = journal_get_state(d->journal) == JOURNAL_COMMITTED;
-	struct err undo = ERR_INIT;
 
 	if (journal_get_state(d->journal) == JOURNAL_DONE)
 		return 0;
 	if (!may_have_run && journal_set_state(d->journal, JOURNAL_COMMITTED, e) < 0)
-		return -1;
+		return give_up(d, e);
 	if (said_yes(d, "run") && let_run(d, may_have_run, e) < 0) {
 		if (e->code == ERR_RECOVER)
 			return -1;
-		if (dest_undo(d, &undo) < 0) {
-			e->code = ERR_RECOVER;
-			log_warn("%s", undo.msg);
-		}
+		if (!may_have_run)
+			return give_up(d, e);
+		/* It may have answered clients for days: it is never taken back. */
+		e->code = ERR_RECOVER;
 		return -1;
 	}
 	if (said_yes(d, "online") && d->held) /* it runs, but gets its memory still */
@@ -404,8 +418,8 @@ int dest_start_anew(struct dest *d, struct err *e)
 	if (d->ops->stop(&d->home, 0, e) < 0)
 		return -1;
 	revive_clean(journal_id(d->journal));
-	if (d->ops->hold(&d->home, e) < 0 || d->ops->let_run(&d->home, e) < 0 ||
-	    journal_put(d->journal, "filled", "yes", e) < 0)
+	if (journal_put(d->journal, "filled", "yes", e) < 0 || d->ops->hold(&d->home, e) < 0 ||
+	    d->ops->let_run(&d->home, e) < 0)
 		return -1;
 	return be_done(d, e);
 }

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "base/fault.h"
 #include "base/file.h"
 #include "base/own.h"
 #include "base/parse.h"
@@ -20,7 +21,10 @@ enum { JOURNAL_MAX = 1 << 20, KEEP_DAYS = 30, KEEP_FILES = 200 };
 
 struct journal {
 	char id[JOURNAL_ID_MAX];
+	enum journal_role role;
 	int fd;		    /* -1: only peeked at */
+	bool damaged;	    /* a line that failed could not be taken back */
+	size_t whole;	    /* bytes of whole lines when it was read */
 	struct strv lines;  /* "key value" */
 	enum journal_state state;
 };
@@ -84,10 +88,11 @@ static char *path_of(const char *id, enum journal_role role)
 	return xasprintf("%s/%s%s", journal_dir(), id, suffix_of(role));
 }
 
-static struct journal *journal_new(const char *id)
+static struct journal *journal_new(const char *id, enum journal_role role)
 {
 	struct journal *j = xcalloc(1, sizeof(*j));
 
+	j->role = role;
 	snprintf(j->id, sizeof(j->id), "%s", id);
 	j->fd = -1;
 	return j;
@@ -114,14 +119,14 @@ static enum journal_state state_of_word(const char *word)
 /* Takes over the text of a journal file. */
 static void load(struct journal *j, const char *text)
 {
-	const char *end;
-	const char *state;
+	const char *begin = text, *end, *state;
 
 	for (; (end = strchr(text, '\n')); text = end + 1) {
 		own_free char *line = xstrndup(text, (size_t)(end - text));
 
 		strv_add(&j->lines, line);
 	}
+	j->whole = (size_t)(text - begin);
 	state = journal_get(j, "state");
 	j->state = state ? state_of_word(state) : JOURNAL_ACTIVE;
 }
@@ -138,6 +143,14 @@ int journal_may_write(struct err *e)
 	return err_sys(e, "cannot write a journal into %s", journal_dir());
 }
 
+/* A new file's name is on the disk. */
+static int sync_dir(struct err *e)
+{
+	own_fd int dir = open(journal_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return dir < 0 || fsync(dir) < 0 ? err_sys(e, "cannot write %s to the disk", journal_dir()) : 0;
+}
+
 int journal_create(const char *id, enum journal_role role, struct journal **out,
 		   struct err *e)
 {
@@ -149,7 +162,7 @@ int journal_create(const char *id, enum journal_role role, struct journal **out,
 		return err_set(e, ERR_PROTO, "'%s' is no migration's id", id);
 	if (path_mkdirs(journal_dir(), 0700, e) < 0)
 		return -1;
-	j = journal_new(id);
+	j = journal_new(id, role);
 	j->fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0600);
 	if (j->fd < 0) {
 		int sys = errno;
@@ -164,7 +177,8 @@ int journal_create(const char *id, enum journal_role role, struct journal **out,
 		err_sys(e, "cannot lock the journal %s", path);
 		goto fail;
 	}
-	if (journal_put(j, "pid", pid, e) < 0 || journal_set_state(j, JOURNAL_ACTIVE, e) < 0)
+	if (journal_put(j, "pid", pid, e) < 0 || journal_set_state(j, JOURNAL_ACTIVE, e) < 0 ||
+	    sync_dir(e) < 0)
 		goto fail;
 	*out = j;
 	return 0;
@@ -186,10 +200,19 @@ static int read_one(const char *id, enum journal_role role, struct journal **out
 		return err_set(e, ERR_ABSENT, "there is no migration %s here", id);
 	if (file_read(AT_FDCWD, path, JOURNAL_MAX, &text, NULL, e) < 0)
 		return -1;
-	j = journal_new(id);
+	j = journal_new(id, role);
 	load(j, text);
 	*out = j;
 	return 0;
+}
+
+static int journal_cut(struct journal *j, off_t at)
+{
+	struct stat st;
+
+	if (fstat(j->fd, &st) == 0 && st.st_size == at)
+		return 0;
+	return ftruncate(j->fd, at) < 0 || fdatasync(j->fd) < 0 ? -1 : 0;
 }
 
 int journal_resume(const char *id, enum journal_role role, struct journal **out, pid_t *owner,
@@ -217,6 +240,12 @@ int journal_resume(const char *id, enum journal_role role, struct journal **out,
 	if (read_one(id, role, &j, e) < 0)
 		return -1;
 	j->fd = take_fd(&fd);
+	/* A line that a crash left torn was never written: nothing may be appended to it. */
+	if (journal_cut(j, (off_t)j->whole) < 0) {
+		err_sys(e, "cannot mend the journal %s", path);
+		journal_free(j);
+		return -1;
+	}
 	snprintf(pid, sizeof(pid), "%d", (int)getpid());
 	if (journal_put(j, "pid", pid, e) < 0) {
 		journal_free(j);
@@ -255,14 +284,42 @@ const char *journal_get(const struct journal *j, const char *key)
 	return NULL;
 }
 
+static const char *end_of(const struct journal *j)
+{
+	return j->role == ROLE_SOURCE ? "source" : "agent";
+}
+
+/* A line is whole and on the disk, or it is not there. */
+static int journal_append(struct journal *j, const char *line, const char *place, struct err *e)
+{
+	off_t before = lseek(j->fd, 0, SEEK_END);
+
+	if (j->damaged)
+		return err_set(e, ERR_SYS, "the journal of %s is damaged: an earlier line could not be taken back", j->id);
+	if (before < 0)
+		return err_sys(e, "cannot write the journal of %s", j->id);
+	if (fault_point(end_of(j), place, "", e) < 0)
+		return -1;
+	if (write_all(j->fd, line, strlen(line)) < 0)
+		err_sys(e, "cannot write the journal of %s", j->id);
+	else if (fault_point(end_of(j), place, ".written", e) == 0) {
+		if (fdatasync(j->fd) == 0)
+			return 0;
+		err_sys(e, "cannot write the journal of %s to the disk", j->id);
+	}
+	j->damaged = journal_cut(j, before) < 0;
+	return -1;
+}
+
 int journal_put(struct journal *j, const char *key, const char *value, struct err *e)
 {
 	own_free char *line = xasprintf("%s %s\n", key, value);
+	own_free char *place = xasprintf("journal.%s", strcmp(key, "state") == 0 ? value : key);
 
 	if (strchr(value, '\n'))
 		return err_set(e, ERR_SYS, "a newline cannot stand in the journal: %s", key);
-	if (write_all(j->fd, line, strlen(line)) < 0 || fdatasync(j->fd) < 0)
-		return err_sys(e, "cannot write the journal of %s", j->id);
+	if (journal_append(j, line, place, e) < 0)
+		return -1;
 	line[strlen(line) - 1] = '\0';
 	strv_add(&j->lines, line);
 	return 0;

@@ -5,7 +5,7 @@
  *
  * One small text file per migration and end, ID.ROLE in journal_dir().  Lines are
  * "key value", appended and fsync'ed one by one; a later line of the same key
- * wins; a last line without newline was never written.  Only the process that
+ * wins; a last line without newline was never written, and is cut off when the journal is resumed.  Only the process that
  * holds the file's flock may append.
  *
  * The state is itself such a line ("state WORD") and only ever goes down this list:
@@ -63,7 +63,8 @@ void journal_free(struct journal *j); /* NULL is fine */
 
 const char *journal_id(const struct journal *j);
 
-/* Appends and syncs.  The value must not contain a newline. */
+/* Appends and syncs; on failure the line is not there.  The value must not contain a newline.  Fault points of either end
+ * (base/fault.h): "journal.KEY", "journal.KEY.written" before it is synced; of a state, KEY is its word. */
 int journal_put(struct journal *j, const char *key, const char *value, struct err *e);
 int journal_set_state(struct journal *j, enum journal_state s, struct err *e);
 enum journal_state journal_get_state(const struct journal *j);

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/parse.h"
+#include "commit/ticket.h"
 #include "wire/login.h"
 
 enum { STOP_MS = 120000 };
@@ -24,7 +25,7 @@ static int lock_it(struct origin *o, struct err *e)
 {
 	own_free char *why = xasprintf("migration %s takes it away", journal_id(o->journal));
 
-	return o->ops->lock(o->ct.id, why, journal_id(o->journal), &o->lock_fd, e);
+	return ticket_take(o->ops, o->ct.id, why, journal_id(o->journal), &o->lock_fd, e);
 }
 
 static bool said(const struct origin *o, const char *key, const char *value)

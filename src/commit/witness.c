@@ -218,14 +218,16 @@ bool witness_says_filled(const char *id)
 	uint64_t deadline = clock_deadline(SETTLE_MS);
 	own_fd int lock = open_file(id, "witness", 0);
 	own_free char *filled = path_of(id, "filled");
-	bool said;
 
 	/* It may be about to end the container. */
 	while (lock >= 0 && flock(lock, LOCK_EX | LOCK_NB) < 0 && clock_left_ms(deadline))
 		clock_sleep_ms(5);
-	said = access(filled, F_OK) == 0;
+	return access(filled, F_OK) == 0;
+}
+
+void witness_forget(const char *id)
+{
 	remove_files(id);
-	return said;
 }
 
 int witness_main(const char *id)

@@ -41,8 +41,10 @@ void witness_leave(struct witness *w);
 void witness_end(struct witness *w);
 
 /* The agent of migration `id` is dead: waits until its witness has done what it had to do, and tells
- * whether all memory was there.  Forgets it. */
+ * whether all memory was there. */
 bool witness_says_filled(const char *id);
+/* Once that stands in the journal: removes its files. */
+void witness_forget(const char *id);
 
 /* `pmigrate agent --witness ID`, the socket being its stdin; the exit code. */
 int witness_main(const char *id);

@@ -119,7 +119,9 @@ struct engine_ops {
 	 */
 	int (*lock)(const char *id, const char *why, const char *ticket, int *lock_fd,
 		    struct err *e);
-	/* Gives it back, ticket and all; closes *lock_fd (-1 is fine). */
+	/* The ticket on it, or NULL; the caller's. */
+	char *(*ticket)(const char *id);
+	/* Gives it back, ticket and all, durably; closes *lock_fd (-1 is fine). */
 	void (*unlock)(const char *id, int *lock_fd);
 
 	/* Both wait until it is so.  stop asks the init first and kills at the end of

@@ -118,9 +118,20 @@ int lockfile_take(const char *file, const char *what, const char *why, const cha
 
 void lockfile_release(const char *what, int *lock_fd)
 {
-	if (*lock_fd >= 0 && ftruncate(*lock_fd, 0) < 0)
+	if (*lock_fd >= 0 && (ftruncate(*lock_fd, 0) < 0 || fdatasync(*lock_fd) < 0))
 		log_warn("the lock of %s cannot be emptied", what);
 	close_fd(lock_fd);
+}
+
+char *lockfile_ticket(const char *file)
+{
+	own_fd int fd = open(file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	own_note struct note n = { NULL };
+
+	if (fd < 0)
+		return NULL;
+	note_read(fd, &n);
+	return n.ticket ? xstrdup(n.ticket) : NULL;
 }
 
 char *lockfile_holder(const char *file)

@@ -23,6 +23,8 @@ int lockfile_take(const char *file, const char *what, const char *why, const cha
 		  int *lock_fd, struct err *e);
 /* Empties and closes it; -1 is fine. */
 void lockfile_release(const char *what, int *lock_fd);
+/* The ticket in it, whoever has it, or NULL; the caller's. */
+char *lockfile_ticket(const char *file);
 /* "process 812: moving", or for whom it is kept; NULL when nobody has it.  The caller's. */
 char *lockfile_holder(const char *file);
 

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/err.h"
+#include "commit/decide.h"
 #include "plan/event.h"
 #include "plan/job.h"
 
@@ -22,12 +23,11 @@ int move_run(const struct job *job, struct events *ev, struct err *e);
 
 /*
  * Finishes or undoes what a crash or a dead link left in between: migration `id`,
- * or all of this server (NULL).  `verdict` NULL: the journals decide; "commit" or
- * "undo": the administrator does, for a ready destination whose source is lost
- * for good.  `say` gets one line per decision (may be NULL).
+ * or all of this server (NULL).  WORD_NONE: the journals decide, by commit/decide.h;
+ * WORD_COMMIT or WORD_UNDO: the administrator does, where the other end is lost for good.  `say` gets one line per decision (may be NULL).
  * -1 when something is still undecided.
  */
-int recover_run(const char *id, const char *verdict, void (*say)(void *arg, const char *line),
+int recover_run(const char *id, enum word word, void (*say)(void *arg, const char *line),
 		void *arg, struct err *e);
 
 /* One line a migration of either role: running ones with their progress, unfinished

@@ -8,8 +8,10 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "commit/decide.h"
 #include "commit/dest.h"
 #include "commit/origin.h"
+#include "commit/ticket.h"
 #include "move/follow.h"
 #include "move/local.h"
 #include "move/move.h"
@@ -40,45 +42,25 @@ __attribute__((format(printf, 2, 3))) static void tell(const struct teller *t, c
 		t->say(t->arg, line);
 }
 
-/* What the destination says to our verdict. */
-static int ask_destination(const struct origin *o, enum verdict v, struct msg_asked *out,
-			   struct err *e)
+/* What the destination says to our verdict; *why: without an answer. */
+static enum answer ask_destination(const struct origin *o, enum verdict v, struct msg_asked *out, struct err *why)
 {
 	struct remote r = REMOTE_INIT;
 	struct link_opts lo = { .timeout_ms = 0 };
 	struct where w = { 0 };
 	int ret = -1;
 
-	int known = origin_destination(o, &w, &lo, e);
-
-	/* A container may be waiting for the answer: not for long. */
-	lo.timeout_ms = ASK_MS;
-	if (known == 0 && remote_open(&r, &w, &lo, NULL, e) == 0)
-		ret = remote_ask(&r, journal_id(o->journal), v, out, e);
-	remote_close(&r);
+	*out = (struct msg_asked){ .state = JOURNAL_NONE, .why = ERR_INIT };
+	if (origin_destination(o, &w, &lo, why) == 0) {
+		/* A container may be waiting for the answer: not for long. */
+		lo.timeout_ms = ASK_MS;
+		if (remote_open(&r, &w, &lo, NULL, why) == 0)
+			ret = remote_ask(&r, journal_id(o->journal), v, out, why);
+		remote_close(&r);
+	}
 	where_fini(&w);
 	strv_fini(&lo.ssh);
-	return ret;
-}
-
-/* By hand, when the destination lost the memory of the container after it had run. */
-static int take_back(struct origin *o, const struct teller *t, struct err *e)
-{
-	const char *id = journal_id(o->journal);
-	struct msg_asked asked = { .state = JOURNAL_NONE };
-
-	if (ask_destination(o, VERDICT_LOST, &asked, e) < 0) {
-		e->code = ERR_RECOVER;
-		return err_wrap(e, "migration %s was committed, and its destination cannot be "
-				   "asked", id);
-	}
-	if (asked.state != JOURNAL_UNDONE && asked.state != JOURNAL_NONE) {
-		err_set(e, ERR_RECOVER, "migration %s is %s at its destination: Container %s is not lost there",
-			id, journal_state_word(asked.state), o->ct.id);
-		return err_hint(e, "pmigrate recover %s", id);
-	}
-	tell(t, "migration %s: Container %s goes on here from the moment of the switch", id, o->ct.id);
-	return origin_undo(o, e);
+	return ret < 0 ? ANSWER_SILENT : answer_of(out->state, &out->why);
 }
 
 /* Until the destination has decided, and all memory. */
@@ -99,115 +81,132 @@ static int follow(const struct origin *o, struct msg_asked *out, struct err *e)
 		ret = follow_run(&f, out, e);
 	where_fini(&w);
 	strv_fini(&lo.ssh);
-	return ret;
+	if (ret == 0)
+		return 0;
+	e->code = ERR_RECOVER;
+	return err_wrap(e, "Container %s runs at its destination, but needs its copy here", o->ct.id);
 }
 
-static int finish_committed(struct origin *o, const struct teller *t, struct err *e)
+/* Why nothing was decided, and what a person can do. */
+static int tell_undecided(const struct origin *o, bool committed, enum word word, enum answer answer,
+			  const struct msg_asked *asked, struct err *e)
 {
 	const char *id = journal_id(o->journal);
-	struct msg_asked asked = { .state = JOURNAL_NONE };
 
-	if (ask_destination(o, VERDICT_COMMIT, &asked, e) < 0) {
+	switch (answer) {
+	case ANSWER_SILENT: /* *e says why */
 		e->code = ERR_RECOVER;
-		return err_wrap(e, "migration %s was committed, and its destination cannot be "
-				   "asked", id);
-	}
-	if (asked.state == JOURNAL_COMMITTED && asked.why.code == ERR_NONE &&
-	    follow(o, &asked, e) < 0) {
-		e->code = ERR_RECOVER;
-		return err_wrap(e, "Container %s runs at its destination, but needs its copy here", o->ct.id);
-	}
-	switch (asked.state) {
-	case JOURNAL_DONE:
-		tell(t, "migration %s: %s %s is at its destination; the copy here is put "
-			"away", id, engine_noun(o->ops->name), o->ct.id);
-		return origin_retire(o, e);
-	case JOURNAL_NONE:
-	case JOURNAL_UNDONE:
-		tell(t, "migration %s: the destination gave %s %s up before it ran; it stays here",
-		     id, engine_noun(o->ops->name), o->ct.id);
-		return origin_undo(o, e);
-	case JOURNAL_ACTIVE:
-	case JOURNAL_READY:
-	case JOURNAL_COMMITTED:
+		return err_wrap(e, "migration %s was %s, and its destination cannot be asked", id,
+				committed ? "committed" : "not committed");
+	case ANSWER_NONE:
+		err_set(e, ERR_RECOVER, "migration %s was %s, and its destination knows nothing of it", id,
+			committed ? "committed" : "not committed");
+		return committed ? err_hint(e, "look there for %s %s: if it is there, pmigrate recover --commit %s; "
+					       "if it is not, and never will be: pmigrate recover --undo %s",
+					    engine_noun(o->ops->name), o->ct.id, id, id)
+				 : err_hint(e, "pmigrate recover %s", id);
+	case ANSWER_COMMITTED:
+		if (!committed)
+			err_set(e, ERR_RECOVER, "migration %s is being completed at its destination by hand", id);
+		else
+			err_set(e, ERR_RECOVER, "migration %s is committed at its destination: %s %s is not lost there",
+				id, engine_noun(o->ops->name), o->ct.id);
+		return err_hint(e, "pmigrate recover %s", id);
+	case ANSWER_ACTIVE:
+	case ANSWER_READY:
+	case ANSWER_STUCK:
+	case ANSWER_DONE:
+	case ANSWER_UNDONE:
 		break;
 	}
-	err_set(e, ERR_RECOVER, "migration %s is %s at its destination: %s", id,
-		journal_state_word(asked.state), asked.why.msg);
-	return err_hint(e, "%s", asked.why.hint[0] ? asked.why.hint : "mend that, then run it again");
+	if (!committed && word == WORD_COMMIT) {
+		err_set(e, ERR_RECOVER, "migration %s was not committed: %s %s belongs here", id,
+			engine_noun(o->ops->name), o->ct.id);
+		return err_hint(e, "pmigrate recover %s", id);
+	}
+	err_set(e, ERR_RECOVER, "migration %s is %s at its destination%s%s", id, journal_state_word(asked->state),
+		asked->why.code != ERR_NONE ? ": " : "", asked->why.code != ERR_NONE ? asked->why.msg : "");
+	return err_hint(e, "%s", asked->why.hint[0] ? asked->why.hint : "mend that, then run it again");
 }
 
-/*
- * It was never told to run.  The destination is asked before our copy is: an
- * administrator there may have decided by hand that it has the container, because
- * this server counted as lost.
- */
-static int undo_active(struct origin *o, const struct teller *t, struct err *e)
+static int carry_out(struct origin *o, bool committed, enum decision what, enum answer answer,
+		     const struct msg_asked *asked, const struct err *silence, const struct teller *t, struct err *e)
 {
-	const char *id = journal_id(o->journal);
-	struct msg_asked asked = { .state = JOURNAL_NONE, .why = ERR_INIT };
-	struct err far = ERR_INIT;
-	bool reached = ask_destination(o, VERDICT_UNDO, &asked, &far) == 0;
+	const char *id = journal_id(o->journal), *noun = o->ops ? engine_noun(o->ops->name) : "Container";
 
-	if (reached && asked.state == JOURNAL_DONE) {
-		tell(t, "migration %s was completed at its destination by hand; the copy of %s %s "
-			"here is put away", id, engine_noun(o->ops->name), o->ct.id);
+	if (what == DECIDE_RETIRE) {
+		tell(t, "migration %s: %s %s is at its destination; the copy here is put away", id, noun, o->ct.id);
 		return origin_retire(o, e);
 	}
 	if (origin_undo(o, e) < 0) {
 		e->code = ERR_RECOVER;
 		return -1;
 	}
-	tell(t, "migration %s is undone: %s %s stays here", id,
-	     o->ops ? engine_noun(o->ops->name) : "Container", o->ct.id ? o->ct.id : "");
-	if (!reached)
-		tell(t, "its destination could not be asked to clean up (%s); the next migration "
-			"there does it", far.msg);
-	else if (asked.why.code != ERR_NONE)
-		tell(t, "its destination could not clean up: %s", asked.why.msg);
+	if (committed) {
+		tell(t, "migration %s: the destination does not have %s %s; it stays here", id, noun, o->ct.id);
+		return 0;
+	}
+	tell(t, "migration %s is undone: %s %s stays here", id, noun, o->ct.id ? o->ct.id : "");
+	if (answer == ANSWER_SILENT)
+		tell(t, "its destination could not be asked to clean up (%s); the next migration there does it",
+		     silence->msg);
+	else if (asked->why.code != ERR_NONE)
+		tell(t, "its destination could not clean up: %s", asked->why.msg);
 	return 0;
 }
 
-static int recover_source(const char *id, const char *verdict, const struct teller *t, struct err *e)
+/* The destination is asked even before a copy that was never given away runs again: a person there may have
+ * decided that it has the container, because this server counted as lost. */
+static int settle_source(struct origin *o, enum word word, const struct teller *t, struct err *e)
+{
+	bool committed = journal_get_state(o->journal) == JOURNAL_COMMITTED;
+	enum verdict v = !committed	     ? word == WORD_COMMIT ? VERDICT_ASK : VERDICT_UNDO
+			 : word == WORD_UNDO ? VERDICT_LOST
+					     : VERDICT_COMMIT;
+	struct err silence = ERR_INIT;
+	struct msg_asked asked;
+	enum answer answer = ask_destination(o, v, &asked, &silence);
+	enum decision what = decide(committed, answer, word);
+
+	if (what == DECIDE_FOLLOW) {
+		if (follow(o, &asked, e) < 0)
+			return -1;
+		answer = answer_of(asked.state, &asked.why);
+		what = decide(committed, answer, word);
+	}
+	if (what == DECIDE_UNDO || what == DECIDE_RETIRE)
+		return carry_out(o, committed, what, answer, &asked, &silence, t, e);
+	if (answer == ANSWER_SILENT)
+		*e = silence;
+	return tell_undecided(o, committed, word, answer, &asked, e);
+}
+
+static int recover_source(const char *id, enum word word, const struct teller *t, struct err *e)
 {
 	struct origin o = ORIGIN_INIT;
-	int ret = -1;
+	int ret = origin_resume(&o, id, e);
+	enum journal_state now = ret < 0 ? JOURNAL_NONE : journal_get_state(o.journal);
 
-	if (origin_resume(&o, id, e) < 0)
-		goto out;
-	if (local_is(o.journal) && journal_get_state(o.journal) != JOURNAL_DONE &&
-	    journal_get_state(o.journal) != JOURNAL_UNDONE) {
-		ret = local_recover(&o, e);
-		if (ret == 0)
-			tell(t, "local move %s of Container %s is %s", id, o.ct.id,
-			     journal_get_state(o.journal) == JOURNAL_DONE ? "finished" : "undone");
-		goto out;
+	if (now == JOURNAL_ACTIVE || now == JOURNAL_READY || now == JOURNAL_COMMITTED) {
+		if (local_is(o.journal)) {
+			ret = local_recover(&o, e);
+			if (ret == 0)
+				tell(t, "local move %s of Container %s is %s", id, o.ct.id,
+				     journal_get_state(o.journal) == JOURNAL_DONE ? "finished" : "undone");
+		} else {
+			ret = settle_source(&o, word, t, e);
+		}
 	}
-	switch (journal_get_state(o.journal)) {
-	case JOURNAL_ACTIVE:
-	case JOURNAL_READY:
-		ret = undo_active(&o, t, e);
-		break;
-	case JOURNAL_COMMITTED:
-		ret = verdict && !strcmp(verdict, "undo") ? take_back(&o, t, e) : finish_committed(&o, t, e);
-		break;
-	case JOURNAL_NONE:
-	case JOURNAL_DONE:
-	case JOURNAL_UNDONE:
-		ret = 0;
-		break;
-	}
-out:
 	origin_fini(&o);
+	ticket_sweep(id, ROLE_SOURCE);
 	return ret;
 }
 
-static int recover_dest(const char *id, const char *verdict, const struct teller *t,
-			struct err *e)
+static int recover_dest(const char *id, enum word word, const struct teller *t, struct err *e)
 {
 	struct dest d = DEST_INIT;
-	bool commit = verdict && !strcmp(verdict, "commit");
-	bool undo = verdict && !strcmp(verdict, "undo");
+	bool commit = word == WORD_COMMIT;
+	bool undo = word == WORD_UNDO;
 	struct journal *j = NULL;
 	enum journal_state s;
 	bool live = false;
@@ -217,8 +216,10 @@ static int recover_dest(const char *id, const char *verdict, const struct teller
 		return -1;
 	s = journal_get_state(j);
 	journal_free(j);
-	if (s == JOURNAL_DONE || s == JOURNAL_UNDONE)
+	if (s == JOURNAL_DONE || s == JOURNAL_UNDONE) {
+		ticket_sweep(id, ROLE_DEST);
 		return 0;
+	}
 	/* By hand: its source is lost, and it waits for memory for ever. */
 	if (live && !(s == JOURNAL_COMMITTED && commit))
 		return err_set(e, ERR_LOCKED, "migration %s is running", id);
@@ -261,8 +262,8 @@ static int recover_all(enum journal_role role, const struct teller *t, struct er
 	for (size_t i = 0; ids[i]; i++) {
 		own_free char *id = ids[i];
 		struct err one = ERR_INIT;
-		int r = role == ROLE_SOURCE ? recover_source(id, NULL, t, &one)
-					    : recover_dest(id, NULL, t, &one);
+		int r = role == ROLE_SOURCE ? recover_source(id, WORD_NONE, t, &one)
+					    : recover_dest(id, WORD_NONE, t, &one);
 
 		if (r == 0)
 			continue;
@@ -277,7 +278,7 @@ static int recover_all(enum journal_role role, const struct teller *t, struct er
 	return ret;
 }
 
-int recover_run(const char *id, const char *verdict, void (*say)(void *arg, const char *line),
+int recover_run(const char *id, enum word word, void (*say)(void *arg, const char *line),
 		void *arg, struct err *e)
 {
 	const struct teller t = { say, arg };
@@ -290,10 +291,10 @@ int recover_run(const char *id, const char *verdict, void (*say)(void *arg, cons
 		return a < 0 || b < 0 ? -1 : 0;
 	}
 	/* Both ends of a local move are here. */
-	a = recover_source(id, verdict, &t, e);
+	a = recover_source(id, word, &t, e);
 	if (a < 0 && e->code != ERR_ABSENT)
 		return -1;
-	b = recover_dest(id, verdict, &t, a < 0 ? e : &other);
+	b = recover_dest(id, word, &t, a < 0 ? e : &other);
 	if (b < 0 && a == 0 && other.code != ERR_ABSENT) {
 		*e = other;
 		return -1;
@@ -332,7 +333,7 @@ static int settle_one(const char *id, const struct job *job, const char *host,
 	bool live;
 
 	/* Its guard may be at it. */
-	while (recover_source(id, NULL, &quiet, e) < 0) {
+	while (recover_source(id, WORD_NONE, &quiet, e) < 0) {
 		if (e->code != ERR_LOCKED || !clock_left_ms(deadline))
 			return -1;
 		clock_sleep_ms(200);

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "commit/decide.h"
 #include "engine/vz/kept.h"
 #include "move/live.h"
 #include "move/local.h"
@@ -23,6 +24,7 @@ enum {
 	RECOPY_SMALL = 64,	/* so few names left: not worth another pass */
 	RECONNECT_TRIES = 5,
 	RECONNECT_MS = 2000,
+	STARTING_MS = 150000,
 };
 
 /* --- asking the agent -------------------------------------------------------------- */
@@ -320,30 +322,39 @@ static int step_hold(void *ctx, struct err *e)
 /* The link broke between COMMIT and its answer: ask again, over a new one. */
 static int commit_again(struct source *s, struct err *e)
 {
-	struct msg_asked asked;
+	uint64_t starting = 0; /* until when it may be about to start there */
 	struct err last = ERR_INIT;
 
 	event_warning(s->ev, "the link broke at the switch (%s); asking again", e->msg);
-	for (int i = 0; i < RECONNECT_TRIES; i++) {
+	for (int i = 0; i < RECONNECT_TRIES || (starting && clock_left_ms(starting)); i++) {
+		struct msg_asked asked;
+
 		clock_sleep_ms(i ? RECONNECT_MS : 0);
 		peer_free(take_ptr(&s->remote.peer));
 		child_fini(&s->remote.child);
-		if (remote_open(&s->remote, &s->job->dst.where, &s->job->link, s->limit,
-				&last) < 0 ||
+		if (remote_open(&s->remote, &s->job->dst.where, &s->job->link, s->limit, &last) < 0 ||
 		    remote_ask(&s->remote, s->id, VERDICT_COMMIT, &asked, &last) < 0)
 			continue;
-		/* Committed, and nothing wrong with it: it runs, and gets its memory. */
-		if (asked.state == JOURNAL_DONE ||
-		    (asked.state == JOURNAL_COMMITTED && asked.why.code == ERR_NONE))
+		switch (decide(true, answer_of(asked.state, &asked.why), WORD_NONE)) {
+		case DECIDE_RETIRE:
 			return 0;
-		if (asked.state == JOURNAL_UNDONE) {
+		case DECIDE_FOLLOW:
+			if (online_wanted(s)) /* it runs, and gets its memory: the next step */
+				return 0;
+			err_set(&last, ERR_RECOVER, "it is still starting");
+			starting = starting ? starting : clock_deadline(STARTING_MS);
+			break;
+		case DECIDE_UNDO:
 			*e = asked.why;
 			if (e->code == ERR_NONE || e->code == ERR_RECOVER)
-				err_set(e, ERR_START, "%s gave it up before it ran",
-					s->remote.hello.host);
+				err_set(e, ERR_START, "%s gave it up before it ran", s->remote.hello.host);
 			return -1;
+		case DECIDE_WAIT:
+			last = asked.why;
+			if (last.code == ERR_NONE)
+				err_set(&last, ERR_RECOVER, "it is %s there", journal_state_word(asked.state));
+			break;
 		}
-		last = asked.why;
 	}
 	err_set(e, ERR_RECOVER, "it is not known whether %s %s runs on %s: %s",
 		engine_noun(s->ops->name), s->ct.id,

@@ -77,7 +77,7 @@ int command_recover(int argc, char **argv)
 	opts.verbose = verbose;
 	out = out_new(&opts);
 	cancel_install();
-	r = recover_run(id, commit ? "commit" : undo ? "undo" : NULL, say, &quiet, &e);
+	r = recover_run(id, commit ? WORD_COMMIT : undo ? WORD_UNDO : WORD_NONE, say, &quiet, &e);
 	if (r < 0)
 		out_error(out, &e);
 	out_close(out);

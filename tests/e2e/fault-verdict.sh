@@ -81,3 +81,29 @@ lab_do boot a
 expect_exit 3 on a pctl start 101
 expect_exit 0 on a pmigrate recover
 expect_eq "$(where_is)" b "where it is when the lost source is back"
+
+# ---- committed, and the destination has lost its journal (reinstalled, rolled back): nobody guesses, a person says what is so
+on b sh -c 'rm -rf /vz/private/101.migrated* /etc/vz/conf/101.conf.migrated*'
+[ "$(where_is)" = a ] || expect_exit 0 on b pmigrate c 101 c root@a -r yes
+die_at commit.done
+id=$(migration)
+[ -n "$id" ] || id=$(on b sh -c 'ls -t /var/lib/pmigrate/*.dest | head -n 1 | sed "s|.*/||; s|\.dest||"')
+on b sh -c "mkdir /root/lost && mv /var/lib/pmigrate/$id.dest /root/lost/"
+expect_exit 80 on a pmigrate recover
+expect_out 'knows nothing of it'
+expect_eq "$(state_on a)" stopped "the source, whose destination knows nothing"
+expect_exit 3 on a pctl start 101
+# …once it is back, its word counts
+on b sh -c "mv /root/lost/$id.dest /var/lib/pmigrate/ && rmdir /root/lost"
+expect_exit 0 on a pmigrate recover
+expect_eq "$(where_is)" b "where it is when the journal is back"
+expect_exit 0 on b pmigrate c 101 c root@a -r yes
+on a sh -c 'rm -rf /vz/private/101.migrated* /etc/vz/conf/101.conf.migrated*'
+
+# ---- the source cannot write that it was committed: it was never given away (the other end: fault-agent)
+for fault in journal.committed:fail journal.committed.written:nospc; do
+	on a env PMIGRATE_FAULT="source.$fault" "${MOVE[@]}" >"$OUT" 2>&1 && fail "$fault was not noticed"
+	fault_verdict "source.$fault"
+	expect_eq "$(where_is)" a "where it is after source.$fault"
+done
+nothing_left "journals that could not be written"

@@ -158,6 +158,13 @@ static int lock(const char *id, const char *why, const char *ticket, int *lock_f
 	return -1;
 }
 
+static char *ticket(const char *id)
+{
+	own_free char *file = lock_file(id);
+
+	return lockfile_ticket(file);
+}
+
 static void unlock(const char *id, int *lock_fd)
 {
 	own_free char *note = libvirt_autostart_note(id);
@@ -241,6 +248,7 @@ const struct engine_ops libvirt_engine = {
 	.list = list,
 	.state = libvirt_state,
 	.lock = lock,
+	.ticket = ticket,
 	.unlock = unlock,
 	.start = start,
 	.stop = stop,

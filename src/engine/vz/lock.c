@@ -29,6 +29,13 @@ void vz_unlock(const char *id, int *lock_fd)
 	lockfile_release(what, lock_fd);
 }
 
+char *vz_ticket(const char *id)
+{
+	own_free char *file = lock_file(id, NULL);
+
+	return file ? lockfile_ticket(file) : NULL;
+}
+
 char *vz_locked_by(const char *id)
 {
 	own_free char *file = lock_file(id, NULL);

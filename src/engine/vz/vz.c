@@ -16,6 +16,7 @@ const struct engine_ops vz_engine = {
 	.list = vz_list,
 	.state = vz_state,
 	.lock = vz_lock,
+	.ticket = vz_ticket,
 	.unlock = vz_unlock,
 	.start = vz_start,
 	.stop = vz_stop,

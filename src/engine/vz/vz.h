@@ -94,6 +94,7 @@ void vz_name_remove(const char *name, const char *id);
 int vz_find(const char *id_or_name, struct ct *out, struct err *e);
 int vz_list(struct ct **out, size_t *n, struct err *e);
 int vz_lock(const char *id, const char *why, const char *ticket, int *lock_fd, struct err *e);
+char *vz_ticket(const char *id); /* of its lock, or NULL; the caller's */
 void vz_unlock(const char *id, int *lock_fd);
 /* Who has the lock: "process 812: moving", or for whom it is kept; NULL when nobody.  The
  * caller's. */
