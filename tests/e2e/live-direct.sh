@@ -34,7 +34,7 @@ swept() { # COUNT
 	[ "${now:-0}" -ge "$1" ]
 }
 
-for way in 'a b' 'b a --lazy'; do
+for way in 'a b' 'b a --lazy' 'a b --noiter'; do
 	read -r from to option <<<"$way"
 	must slow "$from"
 	client_check c memcheck

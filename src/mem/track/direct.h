@@ -10,8 +10,31 @@
 #define MEM_TRACK_DIRECT_H
 
 #include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "mem/maps.h"
+#include "mem/procs.h"
 
 /* May one be under way just now, of anybody on this server?  Some 100 us. */
 bool direct_under_way(void);
+
+/* The ring of a context of native AIO (io_setup), in the process whose /proc/PID/mem is open as `mem` (borrowed). */
+struct direct_ring {
+	int mem;
+	uint64_t at;
+};
+
+/* Is this mapping such a ring? */
+bool direct_is_ring(const struct map *m);
+
+/*
+ * A frozen process has no system call under way, but requests of native AIO go on, and CRIU does not wait for them: their events
+ * would come nowhere.  Waits until none is under way, 5 s at most (ERR_TIMEOUT).  Without rings it returns at once.
+ */
+int direct_wait(const struct direct_ring *rings, size_t n, struct err *e);
+/* The same for who has only the list of the frozen processes: reads the maps of each. */
+int direct_wait_processes(const struct procs *p, struct err *e);
 
 #endif

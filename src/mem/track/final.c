@@ -21,9 +21,6 @@
 /* A thread scans so much at once: some milliseconds. */
 #define PIECE (UINT64_C(256) << 20)
 
-#define AIO_QUIET_NS (UINT64_C(200) * 1000000)
-#define AIO_MOST_NS  (UINT64_C(5) * 1000000000)
-
 struct piece {
 	struct space *space;
 	struct map map; /* a part of one; borrowed name */
@@ -242,54 +239,22 @@ static int take_executable(struct track *t, struct sender *to, struct err *e)
 	return sender_read(to, e);
 }
 
-/* Events that all rings of the processes have been given so far; -1: there is no ring. */
-static int64_t ring_events(const struct track *t)
+static int wait_for_aio(const struct track *t, struct err *e)
 {
-	int64_t sum = -1;
+	own_free struct direct_ring *rings = NULL;
+	size_t n = 0;
 
 	for (size_t i = 0; i < t->nr_spaces; i++) {
 		const struct space *s = t->spaces[i];
 
 		for (size_t k = 0; k < s->maps.n; k++) {
-			struct {
-				uint32_t id, nr, head, tail; /* struct aio_ring of fs/aio.c */
-			} ring;
-
-			if (strncmp(s->maps.v[k].name, "/[aio]", 6))
+			if (!direct_is_ring(&s->maps.v[k]))
 				continue;
-			sum += sum < 0;
-			if (pread(s->mem, &ring, sizeof(ring), (off_t)s->maps.v[k].start) == sizeof(ring))
-				sum += ring.tail;
+			rings = xrealloc(rings, (n + 1) * sizeof(*rings));
+			rings[n++] = (struct direct_ring){ s->mem, s->maps.v[k].start };
 		}
 	}
-	return sum;
-}
-
-/*
- * A frozen process has no system call under way, but requests of native AIO go on, and CRIU does not wait for them: their events
- * would come nowhere.  Nobody tells how many there are; over they are when nothing is pinned any more, or when for a while
- * no event has come (what is pinned is somebody else's).
- */
-static int wait_for_aio(const struct track *t, struct err *e)
-{
-	uint64_t began = clock_ns(), quiet = began;
-	int64_t events = ring_events(t), now;
-
-	while (events >= 0 && direct_under_way()) {
-		if (clock_ns() - quiet > AIO_QUIET_NS)
-			break;
-		if (clock_ns() - began > AIO_MOST_NS) {
-			err_set(e, ERR_TIMEOUT, "requests of native AIO (io_submit) do not end");
-			return err_hint(e, "its disk is slow or busy; try again");
-		}
-		clock_sleep_ms(1);
-		now = ring_events(t);
-		quiet = now == events ? quiet : clock_ns();
-		events = now;
-	}
-	if (events >= 0)
-		log_debug("frozen: waited %.1f ms for native AIO", (double)(clock_ns() - began) / 1e6);
-	return 0;
+	return direct_wait(rings, n, e);
 }
 
 int track_frozen(struct track *t, struct sender *s, struct err *e)

@@ -24,6 +24,7 @@
 #include "criu/image/imgdir.h"
 #include "mem/inject/vfork.h"
 #include "mem/procs.h"
+#include "mem/track/direct.h"
 #include "move/online/online.h"
 #include "move/online/priv.h"
 #include "wire/proto.h"
@@ -70,7 +71,8 @@ static int list_frozen(struct source *s, struct err *e)
 	if (source_list_processes(s, &s->online.parts, &p, e) < 0)
 		return -1;
 	save_frozen(s->online.save, &p);
-	return 0;
+	/* With a track, its last look does that: it has the mappings already. */
+	return s->online.track ? 0 : direct_wait_processes(&p, e);
 }
 
 /*
