@@ -113,46 +113,65 @@ char *obstacle_text(const struct obstacle *ob)
 
 /* ---- which processes ---- */
 
-static void add_pid(struct look *l, pid_t pid)
+static int add_pid(struct look *l, pid_t pid, struct err *e)
 {
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->pids[i] == pid)
-			return;
+			return 0;
+	}
+	if (l->n == TASKS_MAX) {
+		err_set(e, ERR_UNSUPPORTED, "it has more than %d processes", TASKS_MAX);
+		return err_hint(e, "move it without --online");
 	}
 	if (l->n == l->cap) {
 		l->cap = l->cap ? l->cap * 2 : 64;
 		l->pids = xrealloc(l->pids, l->cap * sizeof(*l->pids));
 	}
-	if (l->n < TASKS_MAX)
-		l->pids[l->n++] = pid;
+	l->pids[l->n++] = pid;
+	return 0;
 }
 
-/* cgroup.procs of a directory and all below. */
-static void walk_cgroup(struct look *l, int dirfd, const char *name)
+/* Below a threaded group of v2 only threads are told apart: its processes are those of the group above. */
+static bool is_no_group(int sys)
+{
+	return sys == ENOENT || sys == ENODEV || sys == EOPNOTSUPP;
+}
+
+/*
+ * cgroup.procs of a directory and all below.  What cannot be looked at is an error: its processes would go into the freeze
+ * unchecked.
+ */
+static int walk_cgroup(struct look *l, int dirfd, const char *name, struct err *e)
 {
 	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	own_dir DIR *d = fd < 0 ? NULL : fdopendir(fd);
 	own_free char *text = NULL;
+	struct err why = ERR_INIT;
 	struct dirent *entry;
 	char *save = NULL;
 
 	if (!d)
-		return;
-	if (file_read(fd, "cgroup.procs", OBSTACLES_TEXT_MAX, &text, NULL, NULL) == 0) {
-		for (char *p = strtok_r(text, "\n", &save); p; p = strtok_r(NULL, "\n", &save)) {
-			if (atoi(p) > 0)
-				add_pid(l, atoi(p));
-		}
+		return is_no_group(errno) ? 0 : err_sys(e, "cannot look into the control group %s", name);
+	errno = 0;
+	if (file_read(fd, "cgroup.procs", OBSTACLES_TEXT_MAX, &text, NULL, &why) < 0 && !is_no_group(errno)) {
+		if (e)
+			*e = why;
+		return err_wrap(e, "cannot look into the control group %s", name);
+	}
+	for (char *p = text ? strtok_r(text, "\n", &save) : NULL; p; p = strtok_r(NULL, "\n", &save)) {
+		if (atoi(p) > 0 && add_pid(l, atoi(p), e) < 0)
+			return -1;
 	}
 	while ((entry = readdir(d))) {
-		if (entry->d_type == DT_DIR && entry->d_name[0] != '.')
-			walk_cgroup(l, fd, entry->d_name);
+		if (entry->d_type == DT_DIR && entry->d_name[0] != '.' && walk_cgroup(l, fd, entry->d_name, e) < 0)
+			return -1;
 	}
+	return 0;
 }
 
 static bool descends(const struct look *l, pid_t pid)
 {
-	for (int i = 0; i < 1024 && pid > 1; i++) {
+	for (int i = 0; i < TASKS_MAX && pid > 1; i++) {
 		own_free char *status = NULL;
 
 		if (pid == l->init)
@@ -497,36 +516,44 @@ static void look_at_starts(struct look *l)
 	}
 }
 
+/* All of them, and what belongs to none. */
+static void look_at_all(struct look *l)
+{
+	for (size_t i = 0; i < l->n; i++)
+		obstacles_take_mounts(l, l->pids[i]);
+	obstacles_look_at_mounts(l);
+	obstacles_take_members(l);
+	for (size_t i = 0; i < l->n; i++) {
+		look_at_status(l, l->pids[i]);
+		look_at_namespaces(l, l->pids[i]);
+		obstacles_look_at_threads(l, l->pids[i]);
+		look_at_fds(l, l->pids[i]);
+		look_at_maps(l, l->pids[i]);
+	}
+	look_at_queues(l);
+	look_at_peers(l);
+	groups_without_socket(l->init, l->pids, l->n, found_group, l);
+	look_at_backlog(l);
+	look_at_starts(l);
+	obstacles_look_at_sessions(l);
+}
+
 int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, unsigned lacks, struct err *e)
 {
 	struct look l = { .out = o, .init = init, .lacks = lacks, .mounts = xstrdup("\n") };
 	struct stat st;
 	own_free char *proc = xasprintf("/proc/%d", (int)init);
+	int ret = -1;
 
 	if (stat(proc, &st) < 0) {
 		free(l.mounts);
 		return err_sys(e, "cannot look at process %d", (int)init);
 	}
 	unix_peers_init(&l.peers, init);
-	add_pid(&l, init);
-	walk_cgroup(&l, AT_FDCWD, cgroup);
-	for (size_t i = 0; i < l.n; i++)
-		obstacles_take_mounts(&l, l.pids[i]);
-	obstacles_look_at_mounts(&l);
-	obstacles_take_members(&l);
-	for (size_t i = 0; i < l.n; i++) {
-		look_at_status(&l, l.pids[i]);
-		look_at_namespaces(&l, l.pids[i]);
-		obstacles_look_at_threads(&l, l.pids[i]);
-		look_at_fds(&l, l.pids[i]);
-		look_at_maps(&l, l.pids[i]);
+	if (add_pid(&l, init, e) == 0 && walk_cgroup(&l, AT_FDCWD, cgroup, e) == 0) {
+		look_at_all(&l);
+		ret = 0;
 	}
-	look_at_queues(&l);
-	look_at_peers(&l);
-	groups_without_socket(init, l.pids, l.n, found_group, &l);
-	look_at_backlog(&l);
-	look_at_starts(&l);
-	obstacles_look_at_sessions(&l);
 	o->nr_tasks = l.n;
 	unix_peers_fini(&l.peers);
 	free(l.pids);
@@ -534,5 +561,5 @@ int obstacles_find(struct obstacles *o, pid_t init, const char *cgroup, unsigned
 	mountnote_fini(&l.all);
 	free(l.mnt_seen);
 	free(l.member);
-	return 0;
+	return ret;
 }
