@@ -25,6 +25,7 @@ enum {
 	RECONNECT_TRIES = 5,
 	RECONNECT_MS = 2000,
 	STARTING_MS = 150000,
+	DOWN_SILENCE_MS = 5000, /* while the container is stopped or frozen; pmigrate(1), --timeout */
 };
 
 /* --- asking the agent -------------------------------------------------------------- */
@@ -269,10 +270,19 @@ static int step_recopy(void *ctx, struct err *e)
 	return 0;
 }
 
+void source_is_down(struct source *s, bool down)
+{
+	int most = s->job->link.timeout_ms, ms = down && (!most || most > DOWN_SILENCE_MS) ? DOWN_SILENCE_MS : most;
+
+	for (unsigned i = 0; s->remote.peer && i < s->streams.n; i++)
+		peer_set_silence(i ? s->streams.peer[i] : s->remote.peer, ms);
+}
+
 static int step_stop(void *ctx, struct err *e)
 {
 	struct source *s = ctx;
 
+	source_is_down(s, true);
 	held_fini(&s->held); /* they end */
 	s->down_ns = clock_ns();
 	cancel_allow_pause(false);
@@ -287,6 +297,7 @@ static void undo_stop(void *ctx)
 	/* Before the agent cleans up, which may take long: clients are waiting. */
 	if (origin_restart(&s->origin, &e) < 0)
 		event_warning(s->ev, "%s", e.msg);
+	source_is_down(s, false);
 }
 
 int source_pass_last(struct source *s, struct err *e)
@@ -387,6 +398,7 @@ static int step_commit(void *ctx, struct err *e)
 		return err_wrap(e, "%s could not start it", s->remote.hello.host);
 	}
 	s->up_ns = clock_ns();
+	source_is_down(s, false);
 	online_after_commit(s);
 	return 0;
 }

@@ -79,6 +79,8 @@ int source_check(struct source *s, struct err *e);
 /* Lists the container's processes: fills `pids`, and p, which the caller owns. */
 int source_list_processes(struct source *s, const struct ct_parts *parts, struct procs *p,
 			  struct err *e);
+/* While the container is stopped or frozen, a silent link counts as dead after seconds, so that it can run again. */
+void source_is_down(struct source *s, bool down);
 /* The last pass over the tree; nothing changes any more. */
 int source_pass_last(struct source *s, struct err *e);
 /* What CRIU would refuse, as findings (online_source.c). */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/cancel.h"
@@ -17,7 +18,7 @@
 #include "base/own.h"
 #include "wire/proto.h"
 
-enum { IN_SIZE = 128 << 10, MAX_PARTS = 15, LARGE = 64 << 10, SPARES = 8 };
+enum { BEAT_MS = 1000, IN_SIZE = 128 << 10, MAX_PARTS = 15, LARGE = 64 << 10, SPARES = 8 };
 
 struct peer {
 	char *name;
@@ -74,16 +75,27 @@ static int dead(struct peer *p, struct err *e)
 	return -1;
 }
 
+/* Bytes that have come so far, read or not. */
+static uint64_t heard(struct peer *p)
+{
+	int unread = 0;
+
+	return ioctl(p->rfd, FIONREAD, &unread) < 0 ? p->received : p->received + (uint64_t)unread;
+}
+
 static int wait_for(int fd, short events, struct peer *p, struct err *e)
 {
 	struct pollfd pfd[3] = { { .fd = fd, .events = events },
 				 { .fd = cancel_fd(), .events = POLLIN },
 				 { .fd = p->stop_fd, .events = POLLIN } };
+	uint64_t before;
 	int n;
 
-	do
+	/* Who takes nothing for a while, behind a slow disk, but sends its heartbeat, lives. */
+	do {
+		before = heard(p);
 		n = poll(pfd, 3, p->silence_ms);
-	while (n < 0 && errno == EINTR);
+	} while ((n < 0 && errno == EINTR) || (n == 0 && heard(p) != before));
 	if (n < 0)
 		return err_sys(e, "cannot wait for %s", p->name);
 	if (n > 0 && pfd[1].revents)
@@ -195,7 +207,7 @@ static void *beat_main(void *arg)
 
 	pthread_mutex_lock(&p->beat_lock);
 	while (!p->stop) {
-		unsigned every_ms = p->silence_ms < 20000 ? (unsigned)p->silence_ms / 4 : 5000;
+		unsigned every_ms = p->silence_ms < 4 * BEAT_MS ? (unsigned)p->silence_ms / 4 : BEAT_MS;
 		struct timespec until;
 
 		clock_gettime(CLOCK_MONOTONIC, &until);

@@ -48,7 +48,8 @@ int peer_new(struct peer **out, int rfd, int wfd, const struct peer_opts *opts,
 /* Closes the link; NULL is fine. */
 void peer_free(struct peer *p);
 
-/* Another silence than it was opened with; 0 is ignored.  Before anything else is sent. */
+/* Another silence than it was opened with; 0 is ignored.  Waits that have begun keep theirs.  The other end beats once a
+ * second, or four times in the silence that it was opened with. */
 void peer_set_silence(struct peer *p, int silence_ms);
 
 /* From any thread: who waits for this peer, now or later, fails at once (ERR_LINK). */

@@ -177,6 +177,7 @@ int online_step_freeze(void *ctx, struct err *e)
 	bucket_open(s->limit, true);
 	o->cut = true;
 	s->down_ns = o->frozen_ns = clock_ns();
+	source_is_down(s, true);
 	if (stop_it(s, e) < 0 ||
 	    (!o->parts.routed && neighs_read(o->parts.netns, &o->neighs, e) < 0) ||
 	    cut_off(s, e) < 0 || let_it_finish(s, e) < 0 || online_net_quiet(s, e) < 0)
@@ -200,6 +201,7 @@ void online_undo_freeze(void *ctx)
 		event_warning(s->ev, "%s", e.msg);
 	hold_release(&s->online.hold, false);
 	bucket_open(s->limit, false);
+	source_is_down(s, false);
 	s->online.cut = false;
 	s->down_ns = 0;
 }
