@@ -3,8 +3,10 @@
 
 #include <fcntl.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 
 int write_all(int fd, const void *data, size_t len)
@@ -122,4 +124,17 @@ int file_poke(int dirfd, const char *path, const char *text, struct err *e)
 	if (write(fd, text, len) != (ssize_t)len)
 		return err_sys(e, "cannot write '%s' to %s", text, path);
 	return 0;
+}
+
+int file_lock(int fd, int patience_ms)
+{
+	uint64_t deadline = clock_deadline(patience_ms);
+
+	for (;;) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK || !clock_left_ms(deadline))
+			return -1;
+		clock_sleep_ms(5);
+	}
 }

@@ -30,4 +30,7 @@ int write_all(int fd, const void *data, size_t len);
 /* Exactly len bytes; 0, or -1 with errno (EPIPE at end of file). */
 int read_all(int fd, void *data, size_t len);
 
+/* flock(2), exclusive; who has it may let go within patience_ms.  -1 and errno, EWOULDBLOCK when it is taken. */
+int file_lock(int fd, int patience_ms);
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -88,6 +89,27 @@ static bool said_yes(const struct dest *d, const char *key)
 	return v && !strcmp(v, "yes");
 }
 
+/* A signal for process `pid`, if that is one of ours: after a reboot the number may be anybody's. */
+static void signal_ours(pid_t pid, int sig)
+{
+	own_fd int pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	own_free char *exe = xasprintf("/proc/%d/exe", (int)pid);
+	char path[PATH_MAX];
+	ssize_t n = pidfd < 0 ? -1 : readlink(exe, path, sizeof(path) - 1);
+	const char *name;
+
+	if (n < 0)
+		return;
+	path[n] = '\0';
+	name = strrchr(path, '/');
+	if (!name || strncmp(name, "/pmigrate", 9) != 0) {
+		log_info("process %d is not ours: it is left alone", (int)pid);
+		return;
+	}
+	log_debug("ending process %d", (int)pid);
+	syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0);
+}
+
 /* Ends the process that still works on a migration which its source has given up. */
 static int open_by_force(const char *id, struct journal **out, struct err *e)
 {
@@ -100,8 +122,7 @@ static int open_by_force(const char *id, struct journal **out, struct err *e)
 			return 0;
 		if (e->code != ERR_LOCKED || owner <= 1 || !clock_left_ms(deadline))
 			return -1;
-		log_debug("ending process %d, which holds migration %s", (int)owner, id);
-		kill(owner, clock_left_ms(soft) ? SIGTERM : SIGKILL);
+		signal_ours(owner, clock_left_ms(soft) ? SIGTERM : SIGKILL);
 		clock_sleep_ms(50);
 	}
 }

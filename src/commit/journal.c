@@ -17,7 +17,7 @@
 #include "base/path.h"
 #include "base/strv.h"
 
-enum { JOURNAL_MAX = 1 << 20, KEEP_DAYS = 30, KEEP_FILES = 200 };
+enum { PATIENCE_MS = 50 /* who only looks (journal_peek) has it for an instant */, JOURNAL_MAX = 1 << 20, KEEP_DAYS = 30, KEEP_FILES = 200 };
 
 struct journal {
 	char id[JOURNAL_ID_MAX];
@@ -225,7 +225,7 @@ int journal_resume(const char *id, enum journal_role role, struct journal **out,
 
 	/* The lock first, then the text: nobody appends in between. */
 	fd = journal_id_ok(id) ? open(path, O_RDWR | O_APPEND | O_CLOEXEC) : -1;
-	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	if (fd >= 0 && file_lock(fd, PATIENCE_MS) < 0) {
 		const char *p;
 
 		if (read_one(id, role, &j, e) < 0)

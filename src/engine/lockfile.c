@@ -6,7 +6,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "base/clock.h"
+#include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
@@ -52,18 +52,7 @@ static char *note_text(const struct note *n)
 
 /* lockfile_holder holds a lock for an instant, and a process that was killed dies a moment later:
  * these must not count. */
-enum { FLOCK_TRIES = 50, FLOCK_PAUSE_MS = 5 };
-
-static int flock_patiently(int fd)
-{
-	for (int tries = 0;; tries++) {
-		if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-			return 0;
-		if (errno != EWOULDBLOCK || tries == FLOCK_TRIES)
-			return -1;
-		clock_sleep_ms(FLOCK_PAUSE_MS);
-	}
-}
+enum { PATIENCE_MS = 250 };
 
 static int refuse(const char *what, int fd, struct err *e)
 {
@@ -103,7 +92,7 @@ int lockfile_take(const char *file, const char *what, const char *why, const cha
 	fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return err_sys(e, "cannot open %s", file);
-	if (flock_patiently(fd) < 0)
+	if (file_lock(fd, PATIENCE_MS) < 0)
 		return errno == EWOULDBLOCK ? refuse(what, fd, e) :
 						err_sys(e, "cannot lock %s", file);
 	if (check_ticket(what, fd, ticket, e) < 0)

@@ -32,7 +32,7 @@ expect_out 'migration'
 expect_exit 3 on b pctl start 101
 expect_exit 80 on b pmigrate recover
 expect_out 'only its source knows'
-expect_exit 0 on b pmigrate status
+expect_exit 80 on b pmigrate status
 expect_out 'ready'
 # …and the source's recover puts it right
 expect_exit 0 on a pmigrate recover
@@ -107,3 +107,17 @@ for fault in journal.committed:fail journal.committed.written:nospc; do
 	expect_eq "$(where_is)" a "where it is after source.$fault"
 done
 nothing_left "journals that could not be written"
+
+# ---- the number of the destination's process belongs to somebody else by now, and its journal is busy: nobody else's is ended
+die_at hold.done
+id=$(migration)
+# shellcheck disable=SC2016
+on b sh -c '(sleep 300 & echo $! >/tmp/innocent; exec flock "$1" sh -c "echo >/tmp/busy; exec sleep 300") >/dev/null 2>&1 </dev/null &' sh "/var/lib/pmigrate/$id.dest"
+wait_for 10 on b test -e /tmp/busy
+on b sh -c "echo pid \$(cat /tmp/innocent) >>/var/lib/pmigrate/$id.dest"
+expect_exit 0 on a pmigrate recover
+expect_out 'could not clean up'
+expect_eq "$(where_is)" a "where it is beside a busy journal"
+must on b sh -c 'kill -0 "$(cat /tmp/innocent)"'
+kill_9 b '^(flock .*|sleep 300)'
+fault_retry_and_return "a number that is somebody else's"
