@@ -31,8 +31,9 @@ int recover_run(const char *id, enum word word, void (*say)(void *arg, const cha
 		void *arg, struct err *e);
 
 /* One line a migration of either role: running ones with their progress, unfinished
- * ones with what to do; with `all` the finished ones too.  json: one object a line. */
-int status_run(bool all, bool json, void (*say)(void *arg, const char *line), void *arg,
+ * ones with what to do; with `all` the finished ones too.  json: one object a line.  *open: how many are neither over nor
+ * running, or cannot be read. */
+int status_run(bool all, bool json, void (*say)(void *arg, const char *line), void *arg, size_t *open,
 	       struct err *e);
 
 #endif

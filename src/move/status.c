@@ -82,7 +82,7 @@ static void say_one(const struct teller *t, const struct journal *j, enum journa
 	t->say(t->arg, line);
 }
 
-static int status_role(const struct teller *t, enum journal_role role, struct err *e)
+static int status_role(const struct teller *t, enum journal_role role, size_t *open, struct err *e)
 {
 	char **ids = NULL;
 
@@ -91,13 +91,23 @@ static int status_role(const struct teller *t, enum journal_role role, struct er
 	for (size_t i = 0; ids[i]; i++) {
 		own_free char *id = ids[i];
 		struct journal *j = NULL;
-		enum journal_state s;
-		bool live;
+		struct err why = ERR_INIT;
+		bool live, ended;
 
-		if (journal_peek(id, role, &j, &live, NULL) < 0)
+		if (journal_peek(id, role, &j, &live, &why) < 0) {
+			own_free char *line = xasprintf("%s  cannot be read: %s", id, why.msg);
+
+			/* Ended and pruned meanwhile is no news. */
+			if (why.code != ERR_ABSENT) {
+				*open += 1;
+				if (!t->json)
+					t->say(t->arg, line);
+			}
 			continue;
-		s = journal_get_state(j);
-		if (t->all || live || (s != JOURNAL_DONE && s != JOURNAL_UNDONE))
+		}
+		ended = journal_get_state(j) == JOURNAL_DONE || journal_get_state(j) == JOURNAL_UNDONE;
+		*open += !live && !ended;
+		if (t->all || live || !ended)
 			say_one(t, j, role, live);
 		journal_free(j);
 	}
@@ -131,12 +141,13 @@ static int status_kept(const struct teller *t, struct err *e)
 	return 0;
 }
 
-int status_run(bool all, bool json, void (*say)(void *arg, const char *line), void *arg,
+int status_run(bool all, bool json, void (*say)(void *arg, const char *line), void *arg, size_t *open,
 	       struct err *e)
 {
 	const struct teller t = { all, json, say, arg };
 
-	return status_role(&t, ROLE_SOURCE, e) < 0 || status_role(&t, ROLE_DEST, e) < 0 ||
+	*open = 0;
+	return status_role(&t, ROLE_SOURCE, open, e) < 0 || status_role(&t, ROLE_DEST, open, e) < 0 ||
 			       (all && !json && status_kept(&t, e) < 0) ?
 		       -1 :
 		       0;

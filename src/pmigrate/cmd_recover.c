@@ -89,11 +89,12 @@ int command_status(int argc, char **argv)
 	bool all = false, batch = false, quiet = false;
 	const struct flag flags[] = { { "--all", &all }, { "--batch", &batch }, { "-b", &batch } };
 	struct err e = ERR_INIT;
+	size_t open;
 
 	if (take_words(argc, argv, flags, array_len(flags), NULL) < 0)
 		return EXIT_USAGE;
-	if (status_run(all, batch, say, &quiet, &e) == 0)
-		return EXIT_OK;
+	if (status_run(all, batch, say, &quiet, &open, &e) == 0)
+		return open ? (int)exit_code_of(ERR_RECOVER) : EXIT_OK;
 	fprintf(stderr, "pmigrate: %s\n", e.msg);
 	return (int)exit_code_of(e.code);
 }
