@@ -79,7 +79,7 @@ int file_read(int dirfd, const char *path, size_t max, char **out, size_t *len,
 	return 0;
 }
 
-static int sync_dir_of(int dirfd, const char *path, struct err *e)
+int file_sync_name(int dirfd, const char *path, struct err *e)
 {
 	own_free char *dir = xstrdup(path);
 	char *slash = strrchr(dir, '/');
@@ -111,7 +111,7 @@ int file_replace(int dirfd, const char *path, const void *data, size_t len, mode
 		unlinkat(dirfd, tmp, 0);
 		return -1;
 	}
-	return sync_dir_of(dirfd, path, e);
+	return file_sync_name(dirfd, path, e);
 }
 
 int file_poke(int dirfd, const char *path, const char *text, struct err *e)

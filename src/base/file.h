@@ -30,6 +30,9 @@ int write_all(int fd, const void *data, size_t len);
 /* Exactly len bytes; 0, or -1 with errno (EPIPE at end of file). */
 int read_all(int fd, void *data, size_t len);
 
+/* That there is a file `path`, or that there is none any more, is on the disk: syncs its directory. */
+int file_sync_name(int dirfd, const char *path, struct err *e);
+
 /* flock(2), exclusive; who has it may let go within patience_ms.  -1 and errno, EWOULDBLOCK when it is taken. */
 int file_lock(int fd, int patience_ms);
 

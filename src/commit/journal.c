@@ -143,14 +143,6 @@ int journal_may_write(struct err *e)
 	return err_sys(e, "cannot write a journal into %s", journal_dir());
 }
 
-/* A new file's name is on the disk. */
-static int sync_dir(struct err *e)
-{
-	own_fd int dir = open(journal_dir(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return dir < 0 || fsync(dir) < 0 ? err_sys(e, "cannot write %s to the disk", journal_dir()) : 0;
-}
-
 int journal_create(const char *id, enum journal_role role, struct journal **out,
 		   struct err *e)
 {
@@ -178,7 +170,7 @@ int journal_create(const char *id, enum journal_role role, struct journal **out,
 		goto fail;
 	}
 	if (journal_put(j, "pid", pid, e) < 0 || journal_set_state(j, JOURNAL_ACTIVE, e) < 0 ||
-	    sync_dir(e) < 0)
+	    file_sync_name(AT_FDCWD, path, e) < 0)
 		goto fail;
 	*out = j;
 	return 0;

@@ -232,7 +232,8 @@ int vz_disown(const struct ct *ct, struct err *e)
 	if (ct->name)
 		vz_name_remove(ct->name, ct->id);
 	rmdir(ct->root);
-	return 0;
+	/* Before the journal says that it was undone. */
+	return file_sync_name(AT_FDCWD, file, e);
 }
 
 /* ---- local move --------------------------------------------------------------------- */

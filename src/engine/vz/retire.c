@@ -17,6 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "base/file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/path.h"
@@ -143,9 +144,14 @@ int vz_retire(const struct ct *ct, bool remove, struct err *e)
 		if (retire_file(script, remove, e) < 0)
 			return -1;
 	}
+	/* On the disk: after a loss of power, too, nobody starts what is half removed. */
+	if (file_sync_name(AT_FDCWD, file, e) < 0)
+		return -1;
 	rmdir(ct->root);
 	if ((remove ? delete_area : set_area_aside)(ct->private_area, e) < 0)
 		return err_wrap(e, "the private area of container %s stays", ct->id);
+	if (file_sync_name(AT_FDCWD, ct->private_area, e) < 0 && errno != ENOENT)
+		return -1;
 	log_info("container %s: config and private area %s", ct->id,
 		 remove ? "removed" : "renamed to .migrated");
 	return 0;
