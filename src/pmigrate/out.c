@@ -8,12 +8,14 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "pmigrate/patient.h"
 #include "pmigrate/watch.h"
 
 enum { WATCHERS = 3, TICK_MS = 250 };
 
 struct out {
 	struct events events; /* what move/ gets; its ops are ours */
+	FILE *patient[2]; /* to, errors; or NULL */
 	struct watcher watcher[WATCHERS];
 	size_t n;
 	pthread_mutex_t lock;
@@ -177,9 +179,11 @@ static void on_log(void *arg, enum log_level level, const char *line)
 	pthread_mutex_unlock(&out->lock);
 }
 
-struct out *out_new(const struct out_opts *o)
+struct out *out_new(const struct out_opts *opts)
 {
 	struct out *out = xcalloc(1, sizeof(*out));
+	struct out_opts patient = *opts;
+	const struct out_opts *o = &patient;
 	pthread_condattr_t attr;
 
 	out->events = (struct events){ .ops = &out_ops, .arg = out };
@@ -188,6 +192,11 @@ struct out *out_new(const struct out_opts *o)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_cond_init(&out->wake, &attr);
 	pthread_condattr_destroy(&attr);
+	patient.terminal = fileno(opts->to);
+	if ((out->patient[0] = patient_open(opts->to)))
+		patient.to = out->patient[0];
+	if ((out->patient[1] = patient_open(opts->errors)))
+		patient.errors = out->patient[1];
 	out->watcher[out->n++] = o->batch ? batch_new(o) : screen_new(o);
 	out->watcher[out->n++] = syslog_new();
 	if (o->report || o->stats)
@@ -237,6 +246,10 @@ int out_close(struct out *out)
 			r = -1;
 			out_error(out, &e);
 		}
+	}
+	for (size_t i = 0; i < array_len(out->patient); i++) {
+		if (out->patient[i] && fclose(out->patient[i]) != 0)
+			r = -1;
 	}
 	pthread_cond_destroy(&out->wake);
 	pthread_mutex_destroy(&out->lock);

@@ -23,7 +23,8 @@ struct out_opts {
 	bool batch, no_progress, verbose;
 	const char *report;   /* file, or NULL; borrowed */
 	const char *stats;
-	FILE *to, *errors;    /* stdout and stderr */
+	FILE *to, *errors;    /* stdout and stderr; not to be used by others meanwhile */
+	int terminal;	      /* set by out_new: the descriptor behind `to`, or -1 */
 };
 
 /* Sets base/log's sink as well. */

@@ -22,6 +22,7 @@ enum { LABEL = 22, WHAT = 32, TOOK = 12, COLUMNS_DEFAULT = 80, LINE = 1400 };
 
 struct screen {
 	FILE *to, *errors;
+	int terminal; /* the descriptor behind `to` */
 	bool live;	 /* a terminal: lines may be drawn again */
 	bool verbose;
 	bool drawn;	 /* a line without its end stands there */
@@ -74,7 +75,7 @@ static size_t columns(const struct screen *s)
 {
 	struct winsize w;
 
-	if (ioctl(fileno(s->to), TIOCGWINSZ, &w) == 0 && w.ws_col > 20)
+	if (ioctl(s->terminal, TIOCGWINSZ, &w) == 0 && w.ws_col > 20)
 		return w.ws_col;
 	return COLUMNS_DEFAULT;
 }
@@ -389,8 +390,9 @@ struct watcher screen_new(const struct out_opts *o)
 
 	s->to = o->to;
 	s->errors = o->errors;
+	s->terminal = o->terminal;
 	s->verbose = o->verbose;
-	s->live = isatty(fileno(o->to)) && !o->no_progress && term && strcmp(term, "dumb") != 0;
+	s->live = isatty(o->terminal) && !o->no_progress && term && strcmp(term, "dumb") != 0;
 	return (struct watcher){ .ops = &screen_ops,
 				 .tick = screen_tick,
 				 .log = screen_log,

@@ -37,3 +37,32 @@ typed_at 0 retire -r yes
 expect_out 'too late to interrupt'
 expect_eq "$(where_is)" b "where it is after ^C behind the switch"
 log_check b
+
+# ---- a terminal that ^S has stopped, and a program that does not read what --batch writes, hold nothing up
+has_moved() {
+	[ "$(state_on a) $(state_on b)" = 'absent running' ]
+}
+
+# shellcheck disable=SC2016
+UNREAD='import fcntl, os, subprocess, sys
+r, w = os.pipe()
+fcntl.fcntl(w, fcntl.F_SETPIPE_SZ, 4096)
+os.write(w, b" " * 4095)
+sys.exit(subprocess.run(sys.argv[1:], stdout=w, stderr=w).returncode)'
+expect_exit 0 on b pmigrate c 101 c root@a -r yes --no-progress
+for way in --online ''; do
+	# shellcheck disable=SC2086 # an option or none
+	for reader in "$(<"$TESTS/lab/typing.py")" "$UNREAD"; do
+		keys=()
+		[ "$reader" = "$UNREAD" ] || keys=('Copying files' '\x13' --)
+		on_bg a python3 -c "$reader" "${keys[@]}" pmigrate c 101 c root@b -v -r yes $way
+		wait_for 60 has_moved
+		kill -0 "$bg" || fail "it has shown everything: $(cat "$bg_out")"
+		kill_9 a '^python3 .*'
+		wait "$bg" || :
+		wait_for 20 on a pmigrate status
+		expect_eq "$(where_is)" b "where it is after a silent reader"
+		log_check b
+		expect_exit 0 on b pmigrate c 101 c root@a -r yes --no-progress
+	done
+done
