@@ -164,10 +164,10 @@ static volatile int *replaced; /* how often; -1: an error */
 static int replace(int ino)
 {
 	char events[4096];
-	int fd = file_with("replaced.new", "anew");
+	int fd = file_with("watched.new", "anew");
 
-	if (fd < 0 || close(fd) < 0 || rename("replaced.new", "replaced") < 0 ||
-	    inotify_add_watch(ino, "replaced", IN_MODIFY | IN_ATTRIB) < 0)
+	if (fd < 0 || close(fd) < 0 || rename("watched.new", "watched-replaced") < 0 ||
+	    inotify_add_watch(ino, "watched-replaced", IN_MODIFY | IN_ATTRIB) < 0)
 		return -1;
 	while (read(ino, events, sizeof(events)) > 0)
 		;

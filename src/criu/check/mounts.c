@@ -143,8 +143,10 @@ void obstacles_look_at_watches(struct look *l, pid_t pid, const char *info, cons
 		"it watches files of a private area that lies in memory (tmpfs)",
 		"put the private area on a disk, or stop the program", true
 	};
+	/* systemd watches /etc/localtime so, which harms nobody. */
 	static const struct obstacle_rule of_link = {
-		"it watches a symbolic link itself, which cannot be moved", "restart the program without that, or stop it", true
+		"it watches a symbolic link itself; after the move it watches what the link leads to",
+		"restart the program after the move", false
 	};
 	own_free char *path = xasprintf("/proc/%d/root", (int)l->init);
 	own_fd int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -158,7 +160,7 @@ void obstacles_look_at_watches(struct look *l, pid_t pid, const char *info, cons
 			continue;
 		if (fs.f_type == TMPFS_MAGIC)
 			obstacles_found(l, pid, &in_memory, object);
-		else if (watches_is_link(at, root))
+		else if (pid != l->init && watches_is_link(at, root))
 			obstacles_found(l, pid, &of_link, object);
 	}
 }
