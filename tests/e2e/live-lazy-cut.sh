@@ -16,7 +16,7 @@ MOVE=(pmigrate c 301 c root@b --online --lazy --noiter --no-progress --timeout 3
 # Move in the background until it runs on b and its memory follows: sets $bg and $id. Where it shall never be complete, the
 # limit is so low that no slow machine misses the moment.
 begin() { # [LIMIT]
-	on_bg a "${MOVE[@]}" --limit="${1:-16M}"
+	on_bg a "${MOVE[@]}" --limit="${1:-4M}"
 	wait_for 20 follows
 	id=$(follows)
 	wait_for 5 on b grep -qs '^state committed' "/var/lib/pmigrate/$id.dest"
