@@ -32,7 +32,7 @@ static bool has_inode(int dir, uint64_t ino)
 /* From the container's first process down to this one; its length. */
 static size_t line_of(const struct look *l, pid_t pid, pid_t line[DEPTH_MAX])
 {
-	pid_t up[DEPTH_MAX];
+	pid_t up[DEPTH_MAX] = { 0 };
 	size_t n = 0;
 
 	for (; pid > 0 && n < DEPTH_MAX; n++) {
