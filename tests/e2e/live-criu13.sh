@@ -61,7 +61,7 @@ if printf '%s\n' 6.13 "$release" | sort -CV; then
 fi
 
 container 402 ping
-refused a b 402 'processes: zoo .*CRIU older than 4\.2 cannot move sockets of ping'
+refused a b 402 'processes: ping .*CRIU older than 4\.2 cannot move sockets of ping'
 must on a pctl stop 402
 moves a b
 moves b a --lazy
