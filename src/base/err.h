@@ -3,7 +3,7 @@
  * base/err.h - one error, told once.
  *
  * The caller owns the storage and passes it last; a function sets it once
- * when it fails and leaves it untouched when it succeeds.  Code below cli/
+ * when it fails and leaves it untouched when it succeeds.  Code below pmigrate/
  * and move/ detects, those two print.
  *
  * Four number spaces never mix: errno (sys), what the caller can do

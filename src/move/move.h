@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * move/move.h - the engine's front door: what cli/ calls.
+ * move/move.h - the engine's front door: what pmigrate/ calls.
  */
 #ifndef MOVE_MOVE_H
 #define MOVE_MOVE_H

@@ -83,7 +83,7 @@ int source_list_processes(struct source *s, const struct ct_parts *parts, struct
 void source_is_down(struct source *s, bool down);
 /* The last pass over the tree; nothing changes any more. */
 int source_pass_last(struct source *s, struct err *e);
-/* What CRIU would refuse, as findings (online_source.c). */
+/* What CRIU would refuse, as findings (move/online/source.c). */
 int online_check(struct source *s, struct findings *found, struct err *e);
 /* --dry-run, after the check. */
 int source_predict(struct source *s, struct err *e);

@@ -2,7 +2,7 @@
 /*
  * plan/event.h - what a migration tells whoever watches it.
  *
- * move/ tells, cli/ shows; so the contract lies below both.  The teller owns
+ * move/ tells, pmigrate/ shows; so the contract lies below both.  The teller owns
  * everything it passes, the watcher copies what it wants to keep.  Calls come
  * from one thread at a time.  Progress is no event: the counters are atomic
  * and the watcher looks at them when it likes.

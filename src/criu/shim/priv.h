@@ -9,7 +9,7 @@
 /* The directory where it meets the agent (shim_text.h); -1: there is none, as in a restore. */
 int shim_dir(void);
 
-/* CRIU opens an image (shim_queues.c). */
+/* CRIU opens an image (queues.c). */
 void shim_queues_opened(int dirfd, const char *path, int flags);
 
 #endif
